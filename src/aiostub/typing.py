@@ -1,0 +1,43 @@
+"""Names for the types that aiostub's signatures use."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+
+if TYPE_CHECKING:
+    from aiostub._request import Request
+
+
+class Unset(enum.Enum):
+    """Tell an argument that was not given from ``None``, which is a value of its own."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final[Literal[Unset.UNSET]] = Unset.UNSET
+
+
+class Conditions(TypedDict, total=False):
+    """What a request must have besides method and URL; all are keywords of a route.
+
+    Attributes:
+        params: as aiohttp takes them; with the URL's own query they are the whole query.
+            ``partial({...})`` asks for some of them, ``ANY`` for none in particular.
+        headers: named headers and their values; a list for one that is sent more than once.
+        cookies: named cookies and their values.
+        json: what the decoded body equals; ``partial({...})`` for some of it.
+        data: the raw body (bytes or str), its form fields (mapping or pairs), or a pattern in it.
+        where: a predicate of the whole request, not async.
+    """
+
+    params: Any
+    headers: Any
+    cookies: Mapping[str, Any] | None
+    json: Any
+    data: Any
+    where: Callable[[Request], object] | None
