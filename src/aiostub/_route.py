@@ -1,0 +1,453 @@
+"""A route: what to match, and the script of steps that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import sys
+from collections.abc import Callable, Container, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiostub import _explain
+from aiostub._assertions import CallAssertions, described
+from aiostub._calls import Call, Calls
+from aiostub._failure import Failure
+from aiostub._match import Pattern
+from aiostub._reply import Compression, Reply
+from aiostub._steps import (
+    TIMERS,
+    Action,
+    Ask,
+    Fail,
+    FireTimer,
+    Hang,
+    LetThrough,
+    Send,
+    Step,
+    TimerName,
+    name_of,
+)
+from aiostub.exceptions import RouteError
+from aiostub.matchers import ANY
+from aiostub.typing import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+    from typing_extensions import Unpack
+
+    from aiostub._router import Router
+    from aiostub.faults import Fault
+    from aiostub.typing import Conditions
+
+_Kind = inspect.Parameter
+_HERE = str(Path(__file__).parent) + os.sep
+
+
+class Place(NamedTuple):
+    """A line of the user's code."""
+
+    file: str
+    line: int
+
+    @classmethod
+    def of_caller(cls) -> Place:
+        """Return the line of the nearest caller outside of this package."""
+        frame = sys._getframe(1)  # noqa: SLF001 - the one way to it that reads no source files
+        while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
+            frame = frame.f_back
+        return cls(frame.f_code.co_filename, frame.f_lineno)
+
+    def __str__(self) -> str:
+        file = self.file
+        with suppress(ValueError, OSError):  # another drive, a folder that is gone
+            file = str(Path(file).relative_to(Path.cwd()))
+        return f"{file}:{self.line}"
+
+
+class Route(CallAssertions):
+    """Answer the requests that match, step by step.
+
+    Made by ``stub.get(url, ...)`` and its siblings. Every link of the chain returns the route::
+
+        stub.get(url).reply(503).times(2).then.reply(200, text="up").always()
+    """
+
+    def __init__(self, pattern: Pattern, router: Router, order: int, place: Place) -> None:
+        self.pattern = pattern
+        self.order = order
+        self.place = place
+        self.is_optional = False
+        self._router = router
+        self._steps: list[Step] = []
+        self._current = 0
+        self._open = True  # the next link may begin a step
+        self._calls: list[Call] = []
+
+    def __repr__(self) -> str:
+        return f"<Route {self} at {self.place}>"
+
+    def __str__(self) -> str:
+        return described(self.pattern)
+
+    @property
+    def name(self) -> str:
+        """Return method and URL as they were registered."""
+        return f"{self.pattern.method or 'any'} {self.pattern.url_text}"
+
+    # The script.
+
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        json: Any = UNSET,
+        text: str | None = None,
+        body: bytes | None = None,
+        file: Any = None,
+        stream: Iterable[bytes] | AsyncIterable[bytes] | Callable[[], Any] | None = None,
+        headers: Any = None,
+        cookies: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        reason: str | None = None,
+        compress: Compression | None = None,
+        delay: float = 0,
+        early: bool = False,
+        fault: Fault | None = None,
+    ) -> Route:
+        """Answer with a response.
+
+        Args:
+            status: 200 to 599.
+            json: anything ``json.dumps`` takes; ``None`` is ``null``.
+            text: the body as text.
+            body: the body as bytes.
+            file: path of a file whose bytes are the body; read now.
+            stream: iterable or async iterable of bytes, or a callable giving one; sent chunked.
+            headers: mapping, pairs or multidict; duplicates and order survive.
+            cookies: become ``Set-Cookie`` headers with ``Path=/``.
+            content_type: instead of the kind's own.
+            reason: instead of the status's own phrase.
+            compress: ``"gzip"``, ``"deflate"``, and ``"br"``, ``"zstd"`` where installed.
+            delay: seconds of the event loop's clock before the reply is sent; 0 or more.
+            early: wait neither for the request's body nor send ``100 Continue``.
+            fault: spoil this reply, as ``faults.reset(after=100)`` does.
+
+        Raises:
+            RouteError: an argument, or their combination, makes no response.
+        """
+        reply = Reply(
+            status,
+            json=json,
+            text=text,
+            body=body,
+            file=file,
+            stream=stream,
+            headers=headers,
+            cookies=cookies,
+            content_type=content_type,
+            reason=reason,
+            compress=compress,
+            delay=delay,
+            fault=fault,
+        )
+        return self._add(Send(reply, early))
+
+    def fail(
+        self,
+        exc: BaseException | type[BaseException],
+        *,
+        delay: float = 0,
+        attempts: int | None = None,
+    ) -> Route:
+        """Let the call fail with an exception, or with a network fault.
+
+        Args:
+            exc: an exception class (a new instance each time), an instance (copied where it can
+                be), or one of `aiostub.faults`.
+            delay: seconds of the event loop's clock before it fails; 0 or more.
+            attempts: ``1`` lets only the first attempt meet it, so that aiohttp's own re-send
+                of idempotent requests goes on to the next use or step; by default both meet it
+                and the app sees one failure.
+
+        Raises:
+            RouteError: *exc* is none of these, or a fault that needs a reply to spoil.
+        """
+        return self._add(Fail(Failure(exc, delay=delay, attempts=attempts)))
+
+    def timeout(self, which: TimerName = "total") -> Route:
+        """Let one of the client's own timers fire at once, without waiting.
+
+        Args:
+            which: ``"total"``, ``"connect"``, ``"sock_connect"`` or ``"sock_read"``, the field of
+                `aiohttp.ClientTimeout`. A client that has not set it: `MissingTimeout`.
+
+        Raises:
+            RouteError: *which* is none of these.
+        """
+        if which not in TIMERS:
+            message = f"timeout: which must be one of {', '.join(TIMERS)}, got {which!r}"
+            raise RouteError(message)
+        return self._add(FireTimer(which))
+
+    def hang(self) -> Route:
+        """Never answer: the client's timeouts decide."""
+        return self._add(Hang())
+
+    def handle(self, callback: Callable[..., Any], *, early: bool = False) -> Route:
+        """Ask a function for the answer.
+
+        Args:
+            callback: ``callback(request)``, sync or async. Path parameters are passed by name
+                where it names them. It returns a `Reply`, a dict or list (JSON), str, bytes, an
+                int status, ``None`` (the next route is asked), or raises what the app shall see.
+            early: call it with the request's head, before the body has come.
+
+        Raises:
+            RouteError: *callback* cannot be called with a request.
+        """
+        return self._add(Ask(callback, early, _parameters_after_request(callback)))
+
+    def passthrough(self) -> Route:
+        """Let the call reach the real network."""
+        return self._add(LetThrough())
+
+    def times(self, n: int) -> Route:
+        """Serve the step *n* times; n ≥ 1.
+
+        Raises:
+            RouteError: *n* is no positive whole number, or the step is counted already.
+        """
+        if type(n) is not int or n < 1:
+            message = f"times: expected a whole number from 1, got {n!r}"
+            raise RouteError(message)
+        return self._count(n, f"times({n})")
+
+    def always(self) -> Route:
+        """Serve the step without end; one call satisfies the strict check.
+
+        Raises:
+            RouteError: the step is counted already.
+        """
+        return self._count(None, "always()")
+
+    @property
+    def then(self) -> Route:
+        """Begin the next step.
+
+        Raises:
+            RouteError: there is no step before it, or that one has no end.
+        """
+        if self._open:
+            message = "then: there is no step before it: reply(...).then.reply(...)"
+            raise RouteError(message)
+        if self._steps[-1].times is None:
+            message = "then: the step before it is always(), so none after it would be served"
+            raise RouteError(message)
+        self._open = True
+        return self
+
+    def optional(self) -> Route:
+        """Exempt the route from the strict check."""
+        self.is_optional = True
+        return self
+
+    def _add(self, action: Action) -> Route:
+        if not self._open:
+            message = (
+                f"a second step without .then: {self._steps[-1].action} stands before {action}; "
+                f"write .then between them"
+            )
+            raise RouteError(message)
+        self._open = False
+        self._steps.append(Step(action))
+        self._router.revive(self)
+        return self
+
+    def _count(self, times: int | None, said: str) -> Route:
+        if self._open:
+            message = f"{said}: there is no step to count: reply(...).{said}"
+            raise RouteError(message)
+        step = self._steps[-1]
+        if step.counted:
+            message = f"{said}: the step {step.action} says already how often it is served"
+            raise RouteError(message)
+        if times != 1 and isinstance(step.action, Send) and step.action.reply.one_shot:
+            message = (
+                f"{said}: stream is a one-shot iterator, which cannot be served again; "
+                "give a list or a callable that makes one"
+            )
+            raise RouteError(message)
+        step.counted = True
+        step.times = times
+        self._router.revive(self)
+        return self
+
+    # What the router asks; under its lock.
+
+    @property
+    def exhausted(self) -> bool:
+        """Tell whether every use of every step has been served."""
+        return bool(self._steps) and not self._steps[-1].left
+
+    @property
+    def stepless(self) -> bool:
+        """Tell whether the route was never told what to do."""
+        return not self._steps
+
+    def next_step(self) -> Step:
+        """Return the step that has the next serving."""
+        while not self._steps[self._current].left:
+            self._current += 1
+        return self._steps[self._current]
+
+    def give_back(self, step: Step) -> None:
+        """Take back a serving that answered nothing."""
+        step.served -= 1
+        self._current = min(self._current, self._steps.index(step))
+        self._router.revive(self)
+
+    def copy_into(self, router: Router) -> None:
+        """Register a copy that has served nothing yet with another router."""
+        copy = Route(self.pattern, router, self.order, self.place)
+        copy.is_optional = self.is_optional
+        copy._open = self._open
+        copy._steps = [Step(step.action, step.times, step.counted) for step in self._steps]
+        router.insert(copy)
+
+    # What was served.
+
+    def remember(self, call: Call) -> None:
+        """Log a call that this route answers."""
+        self._calls.append(call)
+
+    def forget(self, call: Call) -> None:
+        """Take a call out: another route answers it."""
+        if call in self._calls:
+            self._calls.remove(call)
+
+    @property
+    def satisfied(self) -> bool:
+        """Tell whether the strict check has nothing against the route."""
+        return self.is_optional or all(step.satisfied for step in self._steps)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the steps in their order."""
+        return tuple(self._steps)
+
+    @property
+    def used(self) -> str | None:
+        """Say ``"1/1"`` of a route that is used up, else ``None``."""
+        if not self.exhausted:
+            return None
+        served = sum(step.served for step in self._steps)
+        return f"{served}/{served}"
+
+    @property
+    def calls(self) -> Calls:
+        """Return the calls that this route answered, in order of arrival."""
+        return Calls(self._calls, self._router.base_url)
+
+    @property
+    def called(self) -> bool:
+        """Tell whether the route has answered a call."""
+        return bool(self._calls)
+
+    @property
+    def call_count(self) -> int:
+        """Return how many calls the route has answered."""
+        return len(self._calls)
+
+    async def wait_called(self, n: int = 1, timeout: float = 5) -> None:
+        """Wait until the route has answered *n* calls.
+
+        Args:
+            n: how many calls, counted from the beginning; 1 or more.
+            timeout: seconds of the event loop's clock.
+
+        Raises:
+            AssertionError: there were fewer when the time was over; with the timeline.
+        """
+        if self.call_count >= n:
+            return
+        reached = self._router.log.reached(lambda: self.call_count >= n)
+        try:
+            await asyncio.wait_for(reached, timeout)
+        except asyncio.TimeoutError:
+            message = _explain.call_count(
+                n,
+                self.calls.rows(),
+                of=str(self),
+                at_least=True,
+                within=timeout,
+                others=self._router.log.rows(),
+            )
+            raise AssertionError(message) from None
+
+    def assert_called_with(self, **match: Unpack[Conditions]) -> None:
+        """Assert what the last call of the route was.
+
+        Args:
+            **match: *params*, *headers*, *cookies*, *json*, *data*, *where*, as for a route.
+
+        Raises:
+            AssertionError: there was no call, or the last one differs.
+        """
+        self._assert_last(Pattern.build(None, ANY, **match))
+
+    def assert_called_once_with(self, **match: Unpack[Conditions]) -> None:
+        """Assert that the route was called once, and what that call was.
+
+        Args:
+            **match: as for matching a route.
+
+        Raises:
+            AssertionError: there were more calls or none, or the one differs.
+        """
+        self._assert_only(Pattern.build(None, ANY, **match))
+
+    def assert_any_call(self, **match: Unpack[Conditions]) -> None:
+        """Assert that some call of the route was this one.
+
+        Args:
+            **match: as for matching a route.
+
+        Raises:
+            AssertionError: there was no such call.
+        """
+        self._assert_any(Pattern.build(None, ANY, **match))
+
+    def _name(self) -> str:
+        return str(self)
+
+
+class _AllBut:
+    """Contain every name but one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __contains__(self, name: object) -> bool:
+        return name != self._name
+
+
+def _parameters_after_request(callback: object) -> Container[str]:
+    """Return the names after the first parameter, which ``**kwargs`` makes all of them."""
+    if not callable(callback):
+        message = f"handle: callback must be callable, got {callback!r}"
+        raise RouteError(message)
+    try:
+        parameters = list(inspect.signature(callback).parameters.values())
+    except (TypeError, ValueError):  # built-in functions, and mocks on CPython 3.10
+        return frozenset()
+    if not parameters or parameters[0].kind in (_Kind.KEYWORD_ONLY, _Kind.VAR_KEYWORD):
+        message = f"handle: {name_of(callback)} must take the request as its first argument"
+        raise RouteError(message)
+    named = (_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY)
+    names = frozenset(p.name for p in parameters[1:] if p.kind in named)
+    takes_all = any(p.kind is _Kind.VAR_KEYWORD for p in parameters)
+    return _AllBut(parameters[0].name) if takes_all else names

@@ -1,0 +1,215 @@
+"""Which route answers: register, index, match, use up.
+
+Rules of the file:
+
+- In order of registration, the first route that matches and has a step left.
+- Routes with an exact URL are found by look-up, so that their number does not count; all
+  others are tried one by one. Both ways give the same answer (a property test holds them to it).
+- Matching runs no lock, since it calls the user's matchers. Choosing a step and using it up is
+  one act under the lock, which is never held across an await or a user's function.
+"""
+
+from __future__ import annotations
+
+import heapq
+from bisect import insort
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Union
+
+from aiostub._match import Canonical, Match, Pattern, Undecided
+from aiostub._route import Place, Route
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from aiostub._calls import Log
+    from aiostub._request import Request
+    from aiostub._steps import Step
+
+_by_order = attrgetter("order")
+_Key = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A route answers; *step* is used up by one (``None``: the route was never given one)."""
+
+    route: Route
+    step: Step | None
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """No route answers; *spent* would have, had it a step left.
+
+    With *perhaps*, whether there is such a route shows only when more of the request has arrived.
+    """
+
+    spent: Route | None
+    perhaps: bool = False
+
+
+Choice = Union[Taken, NoAnswer, Undecided]  # noqa: UP007 - evaluated on 3.10
+
+
+class _Bucket:
+    """Routes in order, and from where on it is worth looking."""
+
+    __slots__ = ("routes", "start")
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+        self.start = 0
+
+    def insert(self, route: Route) -> None:
+        if not self.routes or self.routes[-1].order < route.order:
+            self.routes.append(route)
+        else:
+            insort(self.routes, route, key=_by_order)
+            self.start = 0
+
+    def skip_exhausted(self) -> None:
+        """Let `live` begin behind the routes that are used up: a long queue is walked once."""
+        while self.start < len(self.routes) and self.routes[self.start].exhausted:
+            self.start += 1
+
+    def live(self) -> Iterator[Route]:
+        """Return the routes that may have a step left."""
+        index = self.start
+        while index < len(self.routes):  # the list may grow meanwhile
+            yield self.routes[index]
+            index += 1
+
+
+class Router:
+    """Hold the routes of a stub, and choose among them."""
+
+    def __init__(self, log: Log, base_url: URL | None) -> None:
+        self.routes: list[Route] = []
+        self.log = log
+        self.base_url = base_url
+        self._lock = Lock()
+        self._first = 0
+        self._last = 0
+        self._buckets: dict[_Key, _Bucket] = {}
+        self._unindexed = _Bucket()
+        self._pathwise = False  # whether some route is looked up by its path alone
+
+    def add(self, pattern: Pattern, place: Place, *, first: bool = False) -> Route:
+        """Register a route behind the others, or in front of them."""
+        with self._lock:
+            if first:
+                self._first -= 1
+            else:
+                self._last += 1
+            route = Route(pattern, self, self._first if first else self._last, place)
+            self.insert(route)
+        return route
+
+    def insert(self, route: Route) -> None:
+        """Put a route where its order says."""
+        insort(self.routes, route, key=_by_order)
+        self._bucket_of(route.pattern).insert(route)
+
+    def clear(self) -> None:
+        """Drop all routes."""
+        with self._lock:
+            self.routes.clear()
+            self._buckets.clear()
+            self._unindexed = _Bucket()
+            self._pathwise = False
+
+    def revive(self, route: Route) -> None:
+        """Look at a route again that has got a use more."""
+        self._bucket_of(route.pattern).start = 0
+
+    def choose(
+        self,
+        request: Request,
+        canonical: Canonical,
+        declined: Container[Route] = (),
+        *,
+        use: bool = True,
+    ) -> Choice:
+        """Use up a step of the first route that matches and has one left.
+
+        Args:
+            request: as far as it has come.
+            canonical: its URL in canonical form.
+            declined: routes whose handlers have said that they do not answer it.
+            use: whether the step is used up, or only looked at.
+
+        Returns:
+            `Taken`, `NoAnswer`, or `Undecided` where a route that may be the first asks for
+            something that has not arrived yet.
+        """
+        for route in self._candidates(canonical, live=True):
+            if route.exhausted or route in declined:
+                continue
+            found = route.pattern.match(request, canonical)
+            if isinstance(found, Match):
+                taken = self._take(route, found, use=use)
+                if taken is not None:
+                    return taken
+            elif isinstance(found, Undecided):
+                return found
+        return self._no_answer(request, canonical)
+
+    def _take(self, route: Route, match: Match, *, use: bool) -> Taken | None:
+        """Take a step, unless another thread has used up the last one meanwhile."""
+        with self._lock:
+            if route.exhausted:
+                return None
+            if route.stepless:
+                return Taken(route, None, match)
+            step = route.next_step()
+            if not use:
+                return Taken(route, step, match)
+            step.served += 1
+            if not step.left:
+                self._bucket_of(route.pattern).skip_exhausted()
+            return Taken(route, step, match)
+
+    def give_back(self, route: Route, step: Step) -> None:
+        """Take back a use that answered nothing."""
+        with self._lock:
+            route.give_back(step)
+
+    def _no_answer(self, request: Request, canonical: Canonical) -> NoAnswer:
+        perhaps = False
+        for route in self._candidates(canonical, live=False):
+            if route.exhausted:
+                found = route.pattern.match(request, canonical)
+                if isinstance(found, Match):
+                    return NoAnswer(route)
+                perhaps = perhaps or isinstance(found, Undecided)
+        return NoAnswer(None, perhaps)
+
+    def _candidates(self, canonical: Canonical, *, live: bool) -> Iterable[Route]:
+        buckets = [self._unindexed] if self._unindexed.routes else []
+        keys: list[_Key] = [canonical, canonical[:4]]
+        if self._pathwise:
+            keys.append((None, None, None, canonical.path))
+        for key in keys:
+            bucket = self._buckets.get(key)
+            if bucket is not None:
+                buckets.append(bucket)
+        if len(buckets) == 1:
+            return buckets[0].live() if live else tuple(buckets[0].routes)
+        several = [b.live() if live else iter(tuple(b.routes)) for b in buckets]
+        return heapq.merge(*several, key=_by_order)
+
+    def _bucket_of(self, pattern: Pattern) -> _Bucket:
+        key: _Key | None = pattern.exact or pattern.place
+        if key is None:
+            return self._unindexed
+        if key[0] is None:
+            self._pathwise = True
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = _Bucket()
+        return bucket
