@@ -1,0 +1,92 @@
+"""Test code that talks HTTP through aiohttp, without a network.
+
+::
+
+    import aiostub
+
+    with aiostub.Stub() as stub:
+        stub.get("https://api.example.com/users/7").reply(json={"name": "Ada"})
+        ...
+
+Names are loaded when they are first used, so that pytest can load the plugin of this package
+without importing aiohttp.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiostub import faults as faults
+    from aiostub._calls import Call as Call
+    from aiostub._calls import Calls as Calls
+    from aiostub._reply import Reply as Reply
+    from aiostub._reply import sse as sse
+    from aiostub._request import Part as Part
+    from aiostub._request import Request as Request
+    from aiostub._route import Route as Route
+    from aiostub._stub import Stub as Stub
+    from aiostub.exceptions import AiostubError as AiostubError
+    from aiostub.exceptions import MissingTimeout as MissingTimeout
+    from aiostub.exceptions import RouteError as RouteError
+    from aiostub.exceptions import StubStateError as StubStateError
+    from aiostub.exceptions import UnmatchedRequest as UnmatchedRequest
+    from aiostub.exceptions import UnsatisfiedStub as UnsatisfiedStub
+    from aiostub.matchers import ANY as ANY
+    from aiostub.matchers import partial as partial
+
+_HOMES = {
+    "ANY": "matchers",
+    "AiostubError": "exceptions",
+    "Call": "_calls",
+    "Calls": "_calls",
+    "MissingTimeout": "exceptions",
+    "Part": "_request",
+    "Reply": "_reply",
+    "Request": "_request",
+    "Route": "_route",
+    "RouteError": "exceptions",
+    "Stub": "_stub",
+    "StubStateError": "exceptions",
+    "UnmatchedRequest": "exceptions",
+    "UnsatisfiedStub": "exceptions",
+    "partial": "matchers",
+    "sse": "_reply",
+}
+
+__all__ = [
+    "ANY",
+    "AiostubError",
+    "Call",
+    "Calls",
+    "MissingTimeout",
+    "Part",
+    "Reply",
+    "Request",
+    "Route",
+    "RouteError",
+    "Stub",
+    "StubStateError",
+    "UnmatchedRequest",
+    "UnsatisfiedStub",
+    "faults",
+    "partial",
+    "sse",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "faults":
+        return import_module("aiostub.faults")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("aiostub")
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = globals()[name] = getattr(import_module(f"aiostub.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,168 @@
+"""The patch: what stands in aiohttp's place while a stub is started.
+
+Rules of the file:
+
+- Three functions of aiohttp's are replaced while at least one stub is started, and put back by the
+  last one to stop: ``ClientSession._request``, to know the client call a request comes from,
+  ``BaseConnector.connect``, the boundary, and ``BaseConnector.close``, to close what is ours.
+- If somebody has wrapped ours meanwhile, theirs stays, and ours inside it steps aside for good:
+  each installation has functions of its own.
+- The stack of started stubs is replaced as a whole, never changed, so that a request in another
+  thread reads it without a lock.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, ClientTimeout
+
+from aiostub._calls import Origin
+from aiostub._client_call import ClientCall, client_call
+from aiostub._wire import Boundary
+from aiostub.exceptions import StubStateError
+
+if TYPE_CHECKING:
+    from aiohttp.tracing import Trace
+
+    from aiostub._registry import Registry
+
+_logger = logging.getLogger("aiostub")
+
+TESTED_WITH = "3.9 to 3.14"
+
+boundary = Boundary()
+
+_lock = threading.RLock()
+_stack: tuple[Registry, ...] = ()  # the innermost first
+_patches: tuple[_Patch, ...] = ()
+
+
+class _Patch:
+    """One function of aiohttp's replaced by one of ours."""
+
+    def __init__(self, owner: type, name: str, wrap: Callable[[Any, _Patch], Any]) -> None:
+        self.active = True
+        self._owner = owner
+        self._name = name
+        self._original = owner.__dict__[name]
+        # Not the raw attribute: a wrapper of somebody's may only work when it is looked up.
+        self._ours = wrap(getattr(owner, name), self)
+        setattr(owner, name, self._ours)
+
+    def undo(self) -> None:
+        """Put the original back, unless somebody else's stands there now."""
+        self.active = False
+        if self._owner.__dict__.get(self._name) is self._ours:
+            setattr(self._owner, self._name, self._original)
+
+
+def started() -> tuple[Registry, ...]:
+    """Return what the started stubs know, the innermost first."""
+    return _stack
+
+
+def start(registry: Registry) -> None:
+    """Put a stub on the stack, and patch aiohttp if it is the first."""
+    global _stack, _patches
+    with _lock:
+        if not _stack:
+            unknown = _check_aiohttp()
+            if unknown and not all(name in owner.__dict__ for owner, name, _ in _PATCHED):
+                raise StubStateError(unknown)
+            _patches = tuple(_Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
+        _stack = (registry, *_stack)
+
+
+def stop(registry: Registry) -> None:
+    """Take a stub off the stack, wherever it stands, and restore aiohttp if it was the last."""
+    global _stack, _patches
+    with _lock:
+        _stack = tuple(each for each in _stack if each is not registry)
+        if not _stack:
+            for patch in _patches:
+                patch.undo()
+            _patches = ()
+    boundary.drop_idle()
+
+
+def _wrap_request(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def _request(
+        self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
+    ) -> ClientResponse:
+        if not patch.active:
+            response: ClientResponse = await original(self, method, str_or_url, **kwargs)
+            return response
+        outer = client_call.get()
+        call = ClientCall(Origin(method, str_or_url, kwargs))
+        client_call.set(call)
+        try:
+            response = await original(self, method, str_or_url, **kwargs)
+        except BaseException as error:
+            own = call.as_the_app_sees(error)
+            if own is error:
+                raise
+            raise own from None
+        finally:
+            client_call.set(outer)
+        call.answered(self._loop.time())
+        return response
+
+    return _request
+
+
+def _wrap_connect(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def connect(
+        self: BaseConnector, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> Any:
+        registries = _stack
+        if not patch.active or not registries:
+            return await original(self, req, traces, timeout)
+        return await boundary.connect(original, registries, self, req, traces, timeout)
+
+    return connect
+
+
+def _wrap_close(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def close(self: BaseConnector, **kwargs: Any) -> Any:
+        if patch.active:
+            boundary.closed(self)
+        return original(self, **kwargs)
+
+    return close
+
+
+_PATCHED = (
+    (ClientSession, "_request", _wrap_request),
+    (BaseConnector, "connect", _wrap_connect),
+    (BaseConnector, "close", _wrap_close),
+)
+_NEEDED = (
+    *((owner, name) for owner, name, _ in _PATCHED),
+    (BaseConnector, "_available_connections"),
+    (BaseConnector, "_create_connection"),
+    (BaseConnector, "_release"),
+    (ClientRequest, "send"),
+)
+
+
+@functools.cache
+def _check_aiohttp() -> str | None:
+    """Say once, and clearly, if this aiohttp is not one that we know."""
+    missing = [f"{owner.__name__}.{name}" for owner, name in _NEEDED if not hasattr(owner, name)]
+    if missing:
+        message = (
+            f"aiostub was tested with aiohttp {TESTED_WITH}; aiohttp {aiohttp.__version__} has no "
+            f"{', '.join(missing)}, so requests may not be intercepted. Look for a newer aiostub."
+        )
+        _logger.error("%s", message)
+        return message
+    return None

@@ -1,0 +1,448 @@
+"""The stub: routes, log, and the patch, as the user holds them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from yarl import URL
+
+from aiostub import _explain, _intercept
+from aiostub._assertions import CallAssertions
+from aiostub._injected import InjectedConnector
+from aiostub._match import Pattern, build_rules
+from aiostub._registry import Registry, UnmatchedMode
+from aiostub._route import Place, Route
+from aiostub._wire import in_loop
+from aiostub.exceptions import RouteError, StubStateError
+from aiostub.typing import UNSET
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self, Unpack
+
+    from aiostub._calls import Log
+    from aiostub._request import Request
+    from aiostub.typing import Conditions
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Stub(CallAssertions):
+    """Answer the aiohttp requests of this process from routes, in memory.
+
+    Works as a context manager in sync and async code, as a decorator of functions and test
+    classes, by ``start()`` and ``stop()``, and, without any patch, by ``connector()``.
+
+    Args:
+        base_url: what relative URLs of routes are joined to; absolute.
+        strict: whether leaving the stub raises what was left over or went wrong.
+        passthrough: rules for requests that go to the real network; as for `passthrough`.
+        unmatched: ``"error"``, or ``"passthrough"`` to let go what no route matches.
+        param: the keyword by which the decorator passes the stub.
+
+    Raises:
+        RouteError: an argument is none of these.
+    """
+
+    def __init__(
+        self,
+        base_url: str | URL | None = None,
+        *,
+        strict: bool = True,
+        passthrough: Any = (),
+        unmatched: UnmatchedMode = "error",
+        param: str = "stub",
+    ) -> None:
+        if unmatched not in ("error", "passthrough"):
+            message = f"unmatched: expected 'error' or 'passthrough', got {unmatched!r}"
+            raise RouteError(message)
+        if not str(param).isidentifier():
+            message = f"param: expected the name of a parameter, got {param!r}"
+            raise RouteError(message)
+        self._registry = Registry(
+            _absolute(base_url),
+            strict=strict,
+            passthrough=passthrough,
+            unmatched=unmatched,
+            name=param,
+        )
+        self._param = param
+        self._started = False
+        self._was_started = False
+        self._connectors: set[InjectedConnector] = set()
+
+    def __repr__(self) -> str:
+        state = "started" if self._started else "stopped"
+        routes, calls = len(self._registry.router.routes), len(self.calls)
+        return f"<Stub {state}, routes: {routes}, calls: {calls}>"
+
+    # Switching it on.
+
+    def start(self) -> None:
+        """Begin to answer requests.
+
+        Raises:
+            StubStateError: it is started already.
+        """
+        if self._started:
+            message = "start: the stub is started already"
+            raise StubStateError(message)
+        _intercept.start(self._registry)
+        self._started = self._was_started = True
+
+    def stop(self) -> None:
+        """Stop answering requests, restore what was there, then check.
+
+        Raises:
+            StubStateError: it is not started.
+            UnsatisfiedStub: a step was never served, or a request unmatched (if strict).
+            BaseException: what went wrong in a matcher, a handler or a call (if strict).
+        """
+        self._stop(None)
+
+    def _stop(self, error: BaseException | None) -> None:
+        self._restore()
+        self._registry.check(error)
+
+    def _restore(self) -> None:
+        if not self._started:
+            message = "stop: the stub is not started"
+            raise StubStateError(message)
+        self._started = False
+        _intercept.stop(self._registry)
+        for exchange in tuple(self._registry.in_flight):
+            in_loop(exchange.loop, exchange.abandon)
+        self._registry.in_flight.clear()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop(exc)
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._restore()
+        await asyncio.sleep(0)  # connections that were closed now say so to their protocols
+        self._registry.check(exc)
+
+    @contextmanager
+    def _until_torn_down(self) -> Iterator[None]:
+        """Be started for as long as a pytest fixture is set up.
+
+        What is left over has been checked when the test was over; here only what went wrong since.
+        """
+        self.start()
+        try:
+            yield
+        finally:
+            self._restore()
+        self._registry.check_troubles()
+
+    def __call__(self, target: Decorated) -> Decorated:
+        """Decorate a function, or the test methods of a class, with a fresh stub for each run.
+
+        Args:
+            target: ``def``, ``async def``, a generator of either kind (a fixture), or a class.
+        """
+        decorate = self._decorate_class if isinstance(target, type) else self._decorate
+        return cast("Decorated", decorate(target))
+
+    def connector(self, **kwargs: Any) -> InjectedConnector:
+        """Return a connector that asks this stub, started or not.
+
+        Args:
+            **kwargs: the keywords of `aiohttp.TCPConnector`.
+        """
+        connector = InjectedConnector(self._registry, self._connector_closed, **kwargs)
+        self._connectors.add(connector)
+        return connector
+
+    def _connector_closed(self, connector: InjectedConnector, error: BaseException | None) -> None:
+        self._connectors.discard(connector)
+        if not self._was_started and not self._connectors:
+            self._registry.check(error)
+
+    # Routes.
+
+    def request(
+        self,
+        method: str,
+        url: Any,
+        *,
+        params: Any = UNSET,
+        headers: Any = None,
+        cookies: Any = None,
+        json: Any = UNSET,
+        data: Any = UNSET,
+        where: Callable[[Request], object] | None = None,
+        first: bool = False,
+    ) -> Route:
+        """Register a route.
+
+        Args:
+            method: any HTTP method, in either case.
+            url: a str or `yarl.URL` (exact), a str with ``{name}`` or ``{name:path}`` (template),
+                an `re.Pattern` (searched in the URL as sent), or ``ANY``.
+            params: with the URL's own query, the whole query; ``partial({...})``; ``ANY``.
+            headers: named headers and their values.
+            cookies: named cookies and their values.
+            json: what the decoded body equals; ``partial({...})``.
+            data: the raw body, its form fields, or a pattern in it.
+            where: a predicate of the request.
+            first: put the route in front of the others.
+
+        Raises:
+            RouteError: an argument is wrong; the text names it.
+        """
+        return self._register(
+            _named(method),
+            url,
+            first=first,
+            params=params,
+            headers=headers,
+            cookies=cookies,
+            json=json,
+            data=data,
+            where=where,
+        )
+
+    def get(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for GET; arguments as for `request`."""
+        return self._register("GET", url, first=first, **match)
+
+    def post(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for POST; arguments as for `request`."""
+        return self._register("POST", url, first=first, **match)
+
+    def put(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for PUT; arguments as for `request`."""
+        return self._register("PUT", url, first=first, **match)
+
+    def patch(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for PATCH; arguments as for `request`."""
+        return self._register("PATCH", url, first=first, **match)
+
+    def delete(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for DELETE; arguments as for `request`."""
+        return self._register("DELETE", url, first=first, **match)
+
+    def head(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for HEAD; arguments as for `request`."""
+        return self._register("HEAD", url, first=first, **match)
+
+    def options(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for OPTIONS; arguments as for `request`."""
+        return self._register("OPTIONS", url, first=first, **match)
+
+    def any(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
+        """Register a route for every method; arguments as for `request`."""
+        return self._register(None, url, first=first, **match)
+
+    def passthrough(self, *rules: Any) -> None:
+        """Let requests that no route answers go to the real network.
+
+        Args:
+            *rules: a host (``"127.0.0.1"``), an origin, a URL prefix at a path boundary (``*``
+                within one label or segment; without a port, every port), an `re.Pattern` (searched
+                in the URL), or a predicate of the request.
+
+        Raises:
+            RouteError: one of them is none of these.
+        """
+        self._registry.rules.extend(build_rules(rules))
+
+    def _register(
+        self, method: str | None, url: Any, *, first: bool, **match: Unpack[Conditions]
+    ) -> Route:
+        pattern = Pattern.build(method, url, base_url=self._registry.base_url, **match)
+        return self._registry.router.add(pattern, Place.of_caller(), first=first)
+
+    # The log.
+
+    @property
+    def calls(self) -> Log:
+        """Return every request that reached the network boundary, in order of arrival."""
+        return self._registry.log
+
+    def reset(self) -> None:
+        """Drop routes and calls."""
+        self._registry.router.clear()
+        self._registry.log.clear()
+
+    # Assertions.
+
+    def assert_called_with(self, method: str, url: Any, **match: Unpack[Conditions]) -> None:
+        """Assert what the last call was.
+
+        Args:
+            method: as for matching a route, like all that follow.
+            url: any form of URL that a route takes.
+            **match: *params*, *headers*, *cookies*, *json*, *data*, *where*.
+
+        Raises:
+            AssertionError: there was no call, or the last one differs.
+        """
+        self._assert_last(self._pattern(method, url, match))
+
+    def assert_called_once_with(self, method: str, url: Any, **match: Unpack[Conditions]) -> None:
+        """Assert that there was one call only, and what it was; arguments as for a route.
+
+        Raises:
+            AssertionError: there were more calls or none, or the one differs.
+        """
+        self._assert_only(self._pattern(method, url, match))
+
+    def assert_any_call(self, method: str, url: Any, **match: Unpack[Conditions]) -> None:
+        """Assert that some call was this one; arguments as for a route.
+
+        Raises:
+            AssertionError: there was no such call.
+        """
+        self._assert_any(self._pattern(method, url, match))
+
+    def assert_all_called(self) -> None:
+        """Assert that every route that is not optional was called at least once.
+
+        Raises:
+            AssertionError: one was not; it names them.
+        """
+        routes = self._registry.router.routes
+        never = [r for r in routes if not r.is_optional and not r.called]
+        if never:
+            named = [(str(route), str(route.place)) for route in never]
+            raise AssertionError(_explain.never_called(named, self.calls.rows()))
+
+    def assert_call_order(self, *routes: Route) -> None:
+        """Assert that these routes were called in this order, others between them or not.
+
+        Args:
+            *routes: in the expected order; one may stand there several times.
+
+        Raises:
+            AssertionError: they were not; with the timeline.
+        """
+        found = 0
+        for call in self.calls:
+            if found < len(routes) and call.route is routes[found]:
+                found += 1
+        if found < len(routes):
+            text = _explain.wrong_order([str(r) for r in routes], found, self.calls.rows())
+            raise AssertionError(text)
+
+    def _pattern(self, method: str, url: Any, match: Conditions) -> Pattern:
+        return Pattern.build(method, url, base_url=self._registry.base_url, **match)
+
+    # The decorator.
+
+    def _fresh(self) -> Stub:
+        """Return a stub like this one, with copies of its routes and rules, and nothing called."""
+        mine = self._registry
+        copy = Stub(mine.base_url, strict=mine.strict, unmatched=mine.unmatched, param=self._param)
+        copy._registry.rules = list(mine.rules)
+        for route in mine.router.routes:
+            route.copy_into(copy._registry.router)
+        return copy
+
+    def _decorate_class(self, cls: Any) -> Any:
+        for name in dir(cls):
+            if not name.startswith("test"):
+                continue
+            found = inspect.getattr_static(cls, name)
+            if isinstance(found, (staticmethod, classmethod)):
+                setattr(cls, name, type(found)(self._decorate(found.__func__)))
+            elif inspect.isfunction(found):
+                setattr(cls, name, self._decorate(found))
+        return cls
+
+    def _decorate(self, function: Any) -> Any:
+        signature = inspect.signature(function)
+        wanted = _takes(signature, self._param)
+        wrapper: Any = _wrapper_of(function, self._fresh, self._param, wanted=wanted)
+        functools.update_wrapper(wrapper, function)
+        wrapper.__signature__ = signature.replace(
+            parameters=[p for p in signature.parameters.values() if p.name != self._param]
+        )
+        return wrapper
+
+
+def _named(method: object) -> str:
+    if not isinstance(method, str):
+        message = f"method: expected a str, got {method!r}"
+        raise RouteError(message)
+    return method
+
+
+def _takes(signature: inspect.Signature, name: str) -> bool:
+    parameters = signature.parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
+
+def _wrapper_of(function: Any, fresh: Callable[[], Stub], param: str, *, wanted: bool) -> Any:
+    """Return a function of the same kind that runs *function* inside a fresh stub."""
+
+    def given(stub: Stub) -> dict[str, Any]:
+        return {param: stub} if wanted else {}
+
+    if inspect.isasyncgenfunction(function):
+
+        async def async_generator(*args: Any, **kwargs: Any) -> Any:
+            async with fresh() as stub:
+                async for value in function(*args, **given(stub), **kwargs):
+                    yield value
+
+        return async_generator
+    if inspect.isgeneratorfunction(function):
+
+        def generator(*args: Any, **kwargs: Any) -> Any:
+            with fresh() as stub:
+                return (yield from function(*args, **given(stub), **kwargs))
+
+        return generator
+    if inspect.iscoroutinefunction(function):
+
+        async def coroutine(*args: Any, **kwargs: Any) -> Any:
+            async with fresh() as stub:
+                return await function(*args, **given(stub), **kwargs)
+
+        return coroutine
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        with fresh() as stub:
+            return function(*args, **given(stub), **kwargs)
+
+    return plain
+
+
+def _absolute(base_url: str | URL | None) -> URL | None:
+    if base_url is None:
+        return None
+    try:
+        url = URL(base_url)
+    except (TypeError, ValueError) as error:
+        message = f"base_url: {error}"
+        raise RouteError(message) from None
+    if not url.absolute:
+        message = f"base_url: expected an absolute URL, got {str(base_url)!r}"
+        raise RouteError(message)
+    return url

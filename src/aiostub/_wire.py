@@ -1,0 +1,299 @@
+"""The boundary: where a request of the user's connector is answered, or goes to the real network.
+
+Rules of the file:
+
+- Stubbed connections live in a `MemoryConnector`, one for each connector of the user's. It is a
+  connector of aiohttp's own, so pool, keep-alive, queueing, connect timeout and connection trace
+  events are aiohttp's. It counts its connections in the user's connector, so that one limit rules
+  both and closing the user's ends what is in flight, but keeps its idle ones for itself: ours
+  never enter the user's pool, and a real pooled one never answers a stubbed request.
+
+aiohttp's private names used here, and why:
+
+- ``BaseConnector._limit``, ``_limit_per_host``, ``_keepalive_timeout``, ``_force_close``,
+  ``_timeout_ceil_threshold``: the user's settings, taken over.
+- ``BaseConnector._acquired``, ``_acquired_per_host``, ``_waiters``: shared, so that limits are.
+- ``BaseConnector._conns``: our idle connections, to drop them when a stub stops.
+- ``BaseConnector._available_connections``: whether a request would have to queue.
+- ``BaseConnector._create_connection``: the one method that a connector must supply.
+- ``BaseConnector._release``: told when a connection is idle or done with.
+- ``BaseConnector._loop``, ``_factory``: the loop, and what makes client protocols.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import (
+    BaseConnector,
+    BasicAuth,
+    ClientRequest,
+    ClientTimeout,
+    hdrs,
+)
+
+from aiostub._exchange import Exchange
+from aiostub._far_end import FAR_END, FarEnd
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+    from yarl import URL
+
+    from aiostub._registry import Registry
+
+Connect = Callable[..., Awaitable[Any]]
+
+_TAKEN_OVER = (
+    "_limit",
+    "_limit_per_host",
+    "_keepalive_timeout",
+    "_force_close",
+    "_timeout_ceil_threshold",
+    "_acquired",
+    "_acquired_per_host",
+    "_waiters",
+)
+# As seen from the client, the server is in this process (RFC 1122, 3.2.1.3).
+_ADDRESS = "127.0.0.1"
+
+
+class MemoryConnector(BaseConnector):
+    """Keep the stubbed connections of one connector of the user's."""
+
+    connect = BaseConnector.connect  # aiohttp's own, whatever is patched meanwhile
+
+    def __init__(self, owner: BaseConnector) -> None:
+        super().__init__(loop=owner._loop)
+        self._owner = weakref.ref(owner)
+        # What connect() is to open, for _create_connection(): several at once, and only the
+        # request is handed from one to the other.
+        self._opening: dict[ClientRequest, _Opening] = {}
+        self._far_ends: weakref.WeakSet[FarEnd] = weakref.WeakSet()
+        for name in _TAKEN_OVER:
+            setattr(self, name, getattr(owner, name))
+
+    def __del__(self, *_: object) -> None:
+        """Close what is idle, and say nothing: it holds no resource."""
+        if self._far_ends:
+            in_loop(self._loop, self.drop_idle)
+
+    def would_queue(self, req: ClientRequest) -> bool:
+        """Tell whether the user's limits let the request wait for a connection."""
+        return self._available_connections(req.connection_key) <= 0
+
+    async def open(self, exchange: Exchange, *, queues: bool) -> Connection:
+        """Connect an exchange with the client, under the user's limits and timeouts."""
+        req = exchange.client_request
+        if exchange.refuses_connection:  # a host that is gone keeps no connection alive either
+            self._forget(req)
+        self._opening[req] = _Opening(exchange, queues=queues)
+        try:
+            connection = await self.connect(req, exchange.traces, exchange.timeout)
+        finally:
+            opening = self._opening.pop(req)
+        assert connection.transport is not None
+        try:
+            if exchange.far_end is None:  # a connection that was kept alive
+                await opening.settle()
+                exchange.far_end = connection.transport.get_extra_info(FAR_END)
+        except BaseException:
+            connection.close()
+            raise
+        exchange.follow(connection)
+        exchange.far_end.begin(exchange, req.method)
+        return connection
+
+    async def refuse(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> Connection:
+        """Do what a connector of aiohttp's does when it is closed."""
+        self._closed = True
+        return await self.connect(req, traces, timeout)
+
+    async def _create_connection(
+        self, req: ClientRequest, *_: object, **__: object
+    ) -> ResponseHandler:
+        opening = self._opening.get(req)
+        if opening is not None:
+            await opening.settle()
+        client: ResponseHandler = self._factory()
+        far_end = FarEnd.connect(self._loop, client, _extra_info(req))
+        self._far_ends.add(far_end)
+        if opening is not None:
+            opening.exchange.far_end = far_end
+        return client
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        owner = self._owner()
+        gone = owner is None or owner.closed
+        super()._release(key, protocol, should_close=should_close or gone)
+
+    def _forget(self, req: ClientRequest) -> None:
+        for protocol, _ in self._conns.pop(req.connection_key, ()):
+            protocol.close()
+
+    def drop_idle(self) -> None:
+        """Close the connections that nobody uses."""
+        # Not only the pool's: aiohttp forgets one when its user is cancelled in a trace event.
+        for far_end in tuple(self._far_ends):
+            if far_end.is_idle:
+                far_end.abort()
+        self._conns.clear()
+        if self._cleanup_handle is not None:
+            self._cleanup_handle.cancel()
+            self._cleanup_handle = None
+
+
+class _Opening(NamedTuple):
+    """An exchange on its way to a connection."""
+
+    exchange: Exchange
+    queues: bool
+
+    async def settle(self) -> None:
+        """Let the request meet the network, now that it has a place there."""
+        if self.queues:
+            self.exchange.arrive()
+        if not self.exchange.decided:
+            self.exchange.decide()
+        await self.exchange.before_sending()
+
+
+class _BodyTap:
+    """Hear the body of a request on its way to the real network, as one of aiohttp's traces.
+
+    What ``compress=`` does to it comes later, and is not heard.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def send_request_chunk_sent(self, _method: str, _url: URL, chunk: bytes) -> None:
+        self._exchange.body_arrived(bytes(chunk))
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[None]]:
+        if not name.startswith("send_"):
+            raise AttributeError(name)
+        return self._ignore
+
+    async def _ignore(self, *_: object) -> None:
+        pass
+
+
+def _listen(exchange: Exchange, traces: list[Any]) -> None:
+    """Log the body of a request that passes through, where it shows only while it is sent."""
+    traces[:] = [trace for trace in traces if not isinstance(trace, _BodyTap)]
+    if not exchange.knows_body:
+        traces.append(_BodyTap(exchange))
+
+
+class Boundary:
+    """Answer the requests of connectors, or let them through."""
+
+    def __init__(self) -> None:
+        self._connectors: weakref.WeakKeyDictionary[BaseConnector, MemoryConnector] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._lock = threading.Lock()
+
+    async def connect(  # noqa: PLR0917 - what aiohttp passes, behind what we need
+        self,
+        real_connect: Connect,
+        registries: Sequence[Registry],
+        connector: BaseConnector,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,
+    ) -> Connection:
+        """Do what ``BaseConnector.connect`` does, for a request that stubs may answer.
+
+        Args:
+            real_connect: aiohttp's own, for what is let through.
+            registries: what the stubs know, the innermost first.
+            connector: the user's.
+            req: as aiohttp hands it over.
+            traces: as aiohttp hands them over.
+            timeout: as aiohttp hands it over.
+        """
+        memory = self._memory_of(connector)
+        if connector.closed:
+            return await memory.refuse(req, traces, timeout)
+        exchange = Exchange(registries, connector, req, traces, timeout)
+        try:
+            # A request that must queue is not on the network yet; but it must not queue among
+            # ours if it is not for us.
+            queues = memory.would_queue(req)
+            if not exchange.decided and (not queues or exchange.would_pass()):
+                exchange.decide()
+            if exchange.lets_through:
+                connection: Connection = await real_connect(connector, req, traces, timeout)
+                if queues:
+                    exchange.arrive()
+                _listen(exchange, traces)
+                exchange.follow(connection)
+                return connection
+            _authorise_with_proxy(req)
+            return await memory.open(exchange, queues=queues)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+
+    def closed(self, connector: BaseConnector) -> None:
+        """Learn that a connector of the user's is closed: its idle connections are, too."""
+        memory = self._connectors.get(connector)
+        if memory is not None:
+            memory.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close all idle connections in memory, each in its own loop's thread."""
+        with self._lock:
+            memories = list(self._connectors.values())
+        for memory in memories:
+            in_loop(memory._loop, memory.drop_idle)
+
+    def _memory_of(self, connector: BaseConnector) -> MemoryConnector:
+        memory = self._connectors.get(connector)
+        if memory is None:
+            memory = MemoryConnector(connector)
+            with self._lock:
+                self._connectors[connector] = memory
+        return memory
+
+
+def in_loop(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
+    """Do something where a loop's objects may be touched: in its thread, or when it rests."""
+    if loop.is_closed():
+        return
+    if loop.is_running() and asyncio._get_running_loop() is not loop:
+        with contextlib.suppress(RuntimeError):  # it was closed meanwhile
+            loop.call_soon_threadsafe(act)
+    else:
+        act()
+
+
+def _authorise_with_proxy(req: ClientRequest) -> None:
+    """Tell a plain-HTTP proxy who is asking, as aiohttp does while it connects to one."""
+    if req.proxy is None or req.is_ssl():
+        return
+    auth = req.proxy_auth or BasicAuth.from_url(req.proxy)
+    if auth is not None:
+        req.headers[hdrs.PROXY_AUTHORIZATION] = auth.encode()
+
+
+def _extra_info(req: ClientRequest) -> dict[str, Any]:
+    extra: dict[str, Any] = {"peername": (_ADDRESS, req.port), "sockname": (_ADDRESS, 0)}
+    if req.is_ssl():
+        given = req.ssl
+        extra["sslcontext"] = given if isinstance(given, ssl.SSLContext) else _TLS
+    return extra
+
+
+_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
