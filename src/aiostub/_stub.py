@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -13,6 +11,7 @@ from yarl import URL
 
 from aiostub import _explain, _intercept
 from aiostub._assertions import CallAssertions
+from aiostub._decorator import decorate, decorate_class
 from aiostub._injected import InjectedConnector
 from aiostub._match import Pattern, build_rules
 from aiostub._registry import Registry, UnmatchedMode
@@ -62,7 +61,7 @@ class Stub(CallAssertions):
         if unmatched not in ("error", "passthrough"):
             message = f"unmatched: expected 'error' or 'passthrough', got {unmatched!r}"
             raise RouteError(message)
-        if not str(param).isidentifier():
+        if not _is_name(param):
             message = f"param: expected the name of a parameter, got {param!r}"
             raise RouteError(message)
         self._registry = Registry(
@@ -165,8 +164,8 @@ class Stub(CallAssertions):
         Args:
             target: ``def``, ``async def``, a generator of either kind (a fixture), or a class.
         """
-        decorate = self._decorate_class if isinstance(target, type) else self._decorate
-        return cast("Decorated", decorate(target))
+        wrap = decorate_class if isinstance(target, type) else decorate
+        return cast("Decorated", wrap(target, self._fresh, self._param))
 
     def connector(self, **kwargs: Any) -> InjectedConnector:
         """Return a connector that asks this stub, started or not.
@@ -353,8 +352,6 @@ class Stub(CallAssertions):
     def _pattern(self, method: str, url: Any, match: Conditions) -> Pattern:
         return Pattern.build(method, url, base_url=self._registry.base_url, **match)
 
-    # The decorator.
-
     def _fresh(self) -> Stub:
         """Return a stub like this one, with copies of its routes and rules, and nothing called."""
         mine = self._registry
@@ -364,26 +361,9 @@ class Stub(CallAssertions):
             route.copy_into(copy._registry.router)
         return copy
 
-    def _decorate_class(self, cls: Any) -> Any:
-        for name in dir(cls):
-            if not name.startswith("test"):
-                continue
-            found = inspect.getattr_static(cls, name)
-            if isinstance(found, (staticmethod, classmethod)):
-                setattr(cls, name, type(found)(self._decorate(found.__func__)))
-            elif inspect.isfunction(found):
-                setattr(cls, name, self._decorate(found))
-        return cls
 
-    def _decorate(self, function: Any) -> Any:
-        signature = inspect.signature(function)
-        wanted = _takes(signature, self._param)
-        wrapper: Any = _wrapper_of(function, self._fresh, self._param, wanted=wanted)
-        functools.update_wrapper(wrapper, function)
-        wrapper.__signature__ = signature.replace(
-            parameters=[p for p in signature.parameters.values() if p.name != self._param]
-        )
-        return wrapper
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isidentifier()
 
 
 def _named(method: object) -> str:
@@ -391,47 +371,6 @@ def _named(method: object) -> str:
         message = f"method: expected a str, got {method!r}"
         raise RouteError(message)
     return method
-
-
-def _takes(signature: inspect.Signature, name: str) -> bool:
-    parameters = signature.parameters
-    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-
-
-def _wrapper_of(function: Any, fresh: Callable[[], Stub], param: str, *, wanted: bool) -> Any:
-    """Return a function of the same kind that runs *function* inside a fresh stub."""
-
-    def given(stub: Stub) -> dict[str, Any]:
-        return {param: stub} if wanted else {}
-
-    if inspect.isasyncgenfunction(function):
-
-        async def async_generator(*args: Any, **kwargs: Any) -> Any:
-            async with fresh() as stub:
-                async for value in function(*args, **given(stub), **kwargs):
-                    yield value
-
-        return async_generator
-    if inspect.isgeneratorfunction(function):
-
-        def generator(*args: Any, **kwargs: Any) -> Any:
-            with fresh() as stub:
-                return (yield from function(*args, **given(stub), **kwargs))
-
-        return generator
-    if inspect.iscoroutinefunction(function):
-
-        async def coroutine(*args: Any, **kwargs: Any) -> Any:
-            async with fresh() as stub:
-                return await function(*args, **given(stub), **kwargs)
-
-        return coroutine
-
-    def plain(*args: Any, **kwargs: Any) -> Any:
-        with fresh() as stub:
-            return function(*args, **given(stub), **kwargs)
-
-    return plain
 
 
 def _absolute(base_url: str | URL | None) -> URL | None:
