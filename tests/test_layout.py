@@ -38,6 +38,7 @@ ORDER = (
     "_wire",
     "_intercept",
     "_injected",
+    "_decorator",
     "_stub",
     "aiostub",
     "pytest_plugin",

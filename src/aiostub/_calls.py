@@ -6,10 +6,10 @@ import asyncio
 import itertools
 from bisect import insort
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import attrgetter
 from threading import Lock
-from typing import TYPE_CHECKING, Any, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from aiostub import _explain
 from aiostub._match import Match, Pattern, canonical
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _moments = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """The client call that a request came from, as ``ClientSession._request`` got it.
 
     A redirect, a re-send or a middleware's retry has the origin of the first request.
@@ -38,7 +37,7 @@ class Origin:
 
     method: str
     url: str | URL
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kwargs: Mapping[str, Any] = MappingProxyType({})
 
 
 class Call:

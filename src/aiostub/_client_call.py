@@ -15,6 +15,8 @@ from aiohttp import ClientOSError, ClientRequest
 from aiostub._calls import Call, Origin
 
 if TYPE_CHECKING:
+    import asyncio
+
     from aiohttp.tracing import Trace
 
     from aiostub._registry import Decision, Registry
@@ -48,10 +50,10 @@ class ClientCall:
         self.last.error = error
         return error
 
-    def answered(self, now: float) -> None:
+    def answered(self, loop: asyncio.AbstractEventLoop) -> None:
         """Note that the head of the last response is there, whoever sent it."""
         if self.last is not None and self.last.elapsed is None:
-            self.last.elapsed = now - self.last.started
+            self.last.elapsed = loop.time() - self.last.started
 
 
 class Failed(NamedTuple):

@@ -45,7 +45,7 @@ from aiostub._calls import Call
 from aiostub._client_call import Failed, client_call_of
 from aiostub._failure import Failure, connection_error
 from aiostub._match import Undecided
-from aiostub._play import SPOILED, Player, takes_time
+from aiostub._play import SPOILED, Player, send
 from aiostub._registry import (
     Answer,
     Decision,
@@ -276,6 +276,8 @@ class Exchange:
     def refuses_connection(self) -> bool:
         """Tell whether the client shall not get a connection at all."""
         action = self.action
+        if isinstance(action, Send):  # as most are
+            return False
         if isinstance(action, Fail):
             return action.failure.fault is not None and action.failure.fault.stage == "connection"
         return isinstance(action, FireTimer) and action.which in _CONNECT_TIMERS
@@ -288,6 +290,8 @@ class Exchange:
         """
         if self._stopped is not None:
             raise self._stopped
+        if isinstance(self.action, Send):  # as most are
+            return
         if isinstance(self.decision, Unanswered):
             raise self._unmatched()
         if self.decided and self.action is None:
@@ -375,7 +379,7 @@ class Exchange:
 
     def _go_on(self) -> None:
         """Answer as soon as what has arrived allows it."""
-        if not self.decided and not self._try(self.decide):
+        if self.decision is None and not self._try(self.decide):
             return
         if self.request.complete or (isinstance(self.action, (Send, Ask)) and self.action.early):
             self._answer_soon()
@@ -402,8 +406,8 @@ class Exchange:
             return
         self._answering = True
         action = self.action
-        if _SEND_STARTS_TIMER and isinstance(action, Send) and not takes_time(action.reply):
-            self._reply(action.reply)  # the wire hands it on in a turn of the loop of its own
+        if _SEND_STARTS_TIMER and isinstance(action, Send) and not action.reply.takes_time:
+            self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         else:
             self.loop.call_soon(self._answer)
 
@@ -430,16 +434,20 @@ class Exchange:
                 self._spawn(self._hand_over)
 
     def _reply(self, reply: Reply) -> None:
-        player = self._player()
-        if takes_time(reply):
-            self._spawn(self._perform, player, reply)
+        if reply.takes_time:
+            self._spawn(self._perform, reply)
         else:
-            self._served(reply.status)
-            player.send(reply)
+            self._send(reply)
 
-    async def _perform(self, player: Player, reply: Reply) -> None:
+    def _send(self, reply: Reply) -> None:
+        assert self.far_end is not None
+        self._served(reply.status)
+        send(self.far_end, self.request.method, reply)
+
+    async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)
         self._served(reply.status)
+        player = self._player()
         try:
             await player.perform(reply)
         except Fault as fault:
@@ -534,7 +542,13 @@ class Exchange:
         timers = {name: getattr(self.timeout, name) for name in TIMERS}
         if not timers[which]:
             error = MissingTimeout(
-                _explain.missing_timeout(which, timers, self.request.method, str(self.request.url))
+                _explain.missing_timeout(
+                    which,
+                    timers,
+                    self.request.method,
+                    str(self.request.url),
+                    where=None if self.call.route is None else str(self.call.route.place),
+                )
             )
             self.registry.note(error)
             raise error
@@ -610,7 +624,7 @@ class Exchange:
         error = sys.exc_info()[1]
         raised = None if error is self._ambient else error
         response = self._live_response()
-        if response is None:
+        if response is None:  # no head has come, or one with its whole body
             return raised
         if response.content.is_eof():
             return None
@@ -633,12 +647,13 @@ class Exchange:
             call.error = error
         if call.elapsed is None:
             call.elapsed = self.loop.time() - call.started
-        if not self.decided:
+        if self.decision is None:
             self._log(None)  # it never came far enough to be answered
         if not call.request.sent:
             call.request = self._as_if_sent()
         call.end()
-        self._stop_tasks()
+        if self._tasks:
+            self._stop_tasks()
         self.registry.in_flight.discard(self)
         if self.far_end is not None:
             self.far_end.finish(self)

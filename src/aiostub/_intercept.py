@@ -111,7 +111,7 @@ def _wrap_request(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
             raise own from None
         finally:
             client_call.set(outer)
-        call.answered(self._loop.time())
+        call.answered(self._loop)
         return response
 
     return _request

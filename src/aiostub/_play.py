@@ -21,14 +21,20 @@ BAD_CHUNK = b"not a chunk size\r\n"
 BAD_GZIP = b"\x1f\x8b\x08\x00 this is not gzip"
 SPOILED = Reply(200, text="This body is spoiled by a fault.")
 
+_HTTP_1_1 = (1, 1)
 _PIECES_PER_SECOND = 10
 _STALLED = 2**31 - 1  # asyncio's longest sleep in whole seconds, some 68 years
 _FRAMING = frozenset({"content-length", "transfer-encoding", "content-encoding"})
 
 
-def takes_time(reply: Reply) -> bool:
-    """Tell whether a reply cannot be sent in one go."""
-    return bool(reply.delay) or reply.stream is not None or reply.fault is not None
+def send(far_end: FarEnd, method: str, reply: Reply) -> None:
+    """Send a reply that needs no time: head and body together."""
+    message = far_end.message
+    version = _HTTP_1_1 if message is None else message.version
+    keep_alive = message is None or not message.should_close
+    far_end.write(reply.encode(method, version, keep_alive=keep_alive))
+    if reply.closes(method, version, keep_alive=keep_alive):
+        far_end.close()
 
 
 class Player:
@@ -38,14 +44,13 @@ class Player:
         self._far_end = far_end
         self._method = method
         message = far_end.message
-        self._version: tuple[int, int] = (1, 1) if message is None else message.version
+        self._version: tuple[int, int] = _HTTP_1_1 if message is None else message.version
         self._keep_alive = message is None or not message.should_close
         self._chunks_sent = 0
 
     def send(self, reply: Reply) -> None:
-        """Send a reply that needs no time: head and body together."""
-        self._far_end.write(reply.encode(self._method, self._version, keep_alive=self._keep_alive))
-        self._finish(reply)
+        """Send a reply in one go."""
+        send(self._far_end, self._method, reply)
 
     async def perform(self, reply: Reply) -> None:
         """Send a reply that takes time or is spoiled."""

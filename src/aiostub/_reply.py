@@ -552,6 +552,7 @@ class Reply:
     _said: Mapping[str, str]
     _payload: bytes
     _plain: bytes
+    _plain_closes: bool
 
     def __init__(
         self,
@@ -608,7 +609,10 @@ class Reply:
             _said=said,
             _payload=_payload(said, status, content, streamed=open_ is not None),
         )
-        self._fill(_plain=self.head("GET", _HTTP_1_1) + self._payload)
+        self._fill(
+            _plain=self.head("GET", _HTTP_1_1) + self._payload,
+            _plain_closes=self._closes("GET", _HTTP_1_1, keep_alive=None),
+        )
 
     def _fill(self, **values: object) -> None:
         for name, value in values.items():
@@ -647,6 +651,11 @@ class Reply:
         """Give the bytes that follow the head: none for HEAD, 204, 304 and streams."""
         return b"" if method == "HEAD" else self._payload
 
+    @property
+    def takes_time(self) -> bool:
+        """Tell whether it cannot be sent in one go."""
+        return self.stream is not None or self.fault is not None or bool(self.delay)
+
     def chunked(self, version: tuple[int, int]) -> bool:
         """Tell whether the body is sent in the chunked coding, as the head says."""
         if "transfer-encoding" in self._said:
@@ -661,6 +670,11 @@ class Reply:
         It must where a side says so, where nothing but its end shows the end of the body, and,
         without a word in the head, where a length of the user's is wrong.
         """
+        if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
+            return self._plain_closes
+        return self._closes(method, version, keep_alive=keep_alive)
+
+    def _closes(self, method: str, version: tuple[int, int], *, keep_alive: bool | None) -> bool:
         if self._says_closes(method, version, keep_alive=keep_alive):
             return True
         length = self._said.get("content-length")

@@ -81,6 +81,7 @@ class Route(CallAssertions):
         self.order = order
         self.place = place
         self.is_optional = False
+        self.exhausted = False  # every use of every step has been served
         self._router = router
         self._steps: list[Step] = []
         self._current = 0
@@ -264,7 +265,7 @@ class Route(CallAssertions):
             raise RouteError(message)
         self._open = False
         self._steps.append(Step(action))
-        self._router.revive(self)
+        self._revive()
         return self
 
     def _count(self, times: int | None, said: str) -> Route:
@@ -283,32 +284,34 @@ class Route(CallAssertions):
             raise RouteError(message)
         step.counted = True
         step.times = times
-        self._router.revive(self)
+        self._revive()
         return self
 
     # What the router asks; under its lock.
 
-    @property
-    def exhausted(self) -> bool:
-        """Tell whether every use of every step has been served."""
-        return bool(self._steps) and not self._steps[-1].left
+    def next_step(self) -> Step | None:
+        """Return the step that has the next serving; ``None`` of a route without a step."""
+        return self._steps[self._current] if self._steps else None
 
-    @property
-    def stepless(self) -> bool:
-        """Tell whether the route was never told what to do."""
-        return not self._steps
-
-    def next_step(self) -> Step:
-        """Return the step that has the next serving."""
-        while not self._steps[self._current].left:
-            self._current += 1
-        return self._steps[self._current]
+    def use(self, step: Step) -> None:
+        """Use up one serving of the next step."""
+        step.served += 1
+        if not step.left:
+            self._look_for_the_next()
 
     def give_back(self, step: Step) -> None:
         """Take back a serving that answered nothing."""
         step.served -= 1
-        self._current = min(self._current, self._steps.index(step))
+        self._revive()
+
+    def _revive(self) -> None:
+        self._look_for_the_next()
         self._router.revive(self)
+
+    def _look_for_the_next(self) -> None:
+        left = (index for index, step in enumerate(self._steps) if step.left)
+        self._current = next(left, len(self._steps) - 1)
+        self.exhausted = bool(self._steps) and not self._steps[self._current].left
 
     def copy_into(self, router: Router) -> None:
         """Register a copy that has served nothing yet with another router."""
@@ -341,11 +344,11 @@ class Route(CallAssertions):
 
     @property
     def used(self) -> str | None:
-        """Say ``"1/1"`` of a route that is used up, else ``None``."""
-        if not self.exhausted:
-            return None
+        """Say ``"1/3"`` of a route that has served one use of three, ``None`` if it served none."""
         served = sum(step.served for step in self._steps)
-        return f"{served}/{served}"
+        endless = any(step.times is None for step in self._steps)
+        total = "always" if endless else sum(step.times or 0 for step in self._steps)
+        return f"{served}/{total}" if served else None
 
     @property
     def calls(self) -> Calls:

@@ -79,6 +79,11 @@ class _Bucket:
 
     def live(self) -> Iterator[Route]:
         """Return the routes that may have a step left."""
+        if not self.start:
+            return iter(self.routes)
+        return self._behind_the_exhausted()
+
+    def _behind_the_exhausted(self) -> Iterator[Route]:
         index = self.start
         while index < len(self.routes):  # the list may grow meanwhile
             yield self.routes[index]
@@ -164,14 +169,11 @@ class Router:
         with self._lock:
             if route.exhausted:
                 return None
-            if route.stepless:
-                return Taken(route, None, match)
             step = route.next_step()
-            if not use:
-                return Taken(route, step, match)
-            step.served += 1
-            if not step.left:
-                self._bucket_of(route.pattern).skip_exhausted()
+            if use and step is not None:
+                route.use(step)
+                if step.times is not None:
+                    self._bucket_of(route.pattern).skip_exhausted()
             return Taken(route, step, match)
 
     def give_back(self, route: Route, step: Step) -> None:

@@ -61,6 +61,7 @@ _TAKEN_OVER = (
     "_acquired_per_host",
     "_waiters",
 )
+_NO_LIMIT = float("inf")
 # As seen from the client, the server is in this process (RFC 1122, 3.2.1.3).
 _ADDRESS = "127.0.0.1"
 
@@ -87,6 +88,8 @@ class MemoryConnector(BaseConnector):
 
     def would_queue(self, req: ClientRequest) -> bool:
         """Tell whether the user's limits let the request wait for a connection."""
+        if not self._limit_per_host and len(self._acquired) < (self._limit or _NO_LIMIT):
+            return False
         return self._available_connections(req.connection_key) <= 0
 
     async def open(self, exchange: Exchange, *, queues: bool) -> Connection:
