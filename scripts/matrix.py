@@ -97,7 +97,8 @@ class Unavailable(Exception):  # noqa: N818 - not an error: the pair is skipped
 
 def candidates(version: str) -> list[Path]:
     """List where CPython ``version`` (such as 3.12) may be, the likeliest first."""
-    roots = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv", Path(sys.base_prefix).parents[1]]
+    beside_ours = Path(sys.base_prefix).parent.parent
+    roots = [os.environ.get("PYENV_ROOT"), Path.home() / ".pyenv", beside_ours]
     kept = [
         found
         for root in roots

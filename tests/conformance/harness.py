@@ -49,6 +49,7 @@ from yarl import URL
 import aiostub
 
 from .actions import Action, Fail, Fault, Reply, Timeout, is_obstacle
+from .clock import run_idle
 from .loopback import Loopback, Network, Script, WebLoopback
 
 Version = tuple[int, int]
@@ -188,6 +189,8 @@ post = functools.partial(ask, "POST")
 put = functools.partial(ask, "PUT")
 
 
+FILES: list[io.IOBase] = []  # to be closed when no thread reads them any more; aiohttp may not
+
 TRACED = {
     "on_request_start": ("method", "url", "headers"),
     "on_request_headers_sent": ("method", "url", "headers"),
@@ -284,7 +287,7 @@ class App:
         if response is not None:
             self.note("when released", state(response))
         if isinstance(file := made.get("data"), io.IOBase):
-            file.close()  # not every aiohttp does
+            FILES.append(file)
 
     def _trace_config(self) -> aiohttp.TraceConfig:
         def context(**_: object) -> list[Any]:
@@ -451,6 +454,7 @@ async def run_for_real(scenario: Scenario, port: int = 0) -> tuple[Transcript, i
     with network.on(asyncio.get_running_loop()):
         transcript = await run(scenario, app)
         await server.close()
+    transcript["tasks left"] = len(asyncio.all_tasks()) - 1
     if script.mistakes or bool(script.leftovers()) is scenario.written:
         raise AssertionError(f"{script.mistakes}, never asked for: {script.leftovers()}")
     if scenario.log:
@@ -496,6 +500,7 @@ async def run_on_stub(scenario: Scenario, way: Way, port: int) -> Transcript:
                 transcript = await run(scenario, app)
     except aiostub.UnsatisfiedStub as error:
         transcript["ended"] += f", at exit {type(error).__name__}: {error}"
+    transcript["tasks left"] = len(asyncio.all_tasks()) - 1
     if scenario.log:
         transcript["requests"] = log_of(stub, scenario)
     return transcript
@@ -598,7 +603,9 @@ def differences(scenario: Scenario) -> str:
 
     Stubs that differ in the same way are named together.
     """
-    real, *stubbed = asyncio.run(transcripts(scenario))
+    real, *stubbed = run_idle(transcripts(scenario))
+    while FILES:
+        FILES.pop().close()
     found: dict[str, list[str]] = {}
     for way, transcript in zip(scenario.stub_ways, stubbed, strict=True):
         found.setdefault(difference(real, transcript), []).append(way.value)

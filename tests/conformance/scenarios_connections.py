@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -15,8 +16,7 @@ from .scenarios_sessions import calls
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-SHORT = 0.08  # seconds that a timer of the client runs when it is to fire
-LONG = 0.2  # and when it is not to
+SHORT = 0.5  # seconds that a timer of the client runs
 TOTAL = aiohttp.ClientTimeout(total=SHORT)
 SOCK_READ = aiohttp.ClientTimeout(total=None, sock_read=SHORT)
 CONNECT = aiohttp.ClientTimeout(total=None, connect=SHORT)
@@ -33,7 +33,7 @@ async def ticking() -> AsyncIterator[bytes]:
     """Send a piece every now and then."""
     for _ in range(3):
         yield b"tick "
-        await asyncio.sleep(LONG / 2.5)
+        await asyncio.sleep(SHORT / 2.5)
 
 
 async def endless_upload() -> AsyncIterator[bytes]:
@@ -191,7 +191,7 @@ async def reading_between(app: App) -> None:
 
 async def a_slow_reader(app: App) -> None:
     """Read a large body with pauses, smaller than the timer between two reads."""
-    timeout = aiohttp.ClientTimeout(sock_read=LONG)
+    timeout = aiohttp.ClientTimeout(sock_read=SHORT)
     async with (
         app.session(timeout=timeout, read_bufsize=4096) as session,
         session.get(app.url("/")) as response,
@@ -205,10 +205,10 @@ async def a_slow_reader(app: App) -> None:
 
 async def idle_between(app: App) -> None:
     """Let a connection lie longer than it is kept."""
-    async with app.session(connector={"keepalive_timeout": 0.02}) as session:
+    async with app.session(connector={"keepalive_timeout": 0.1}) as session:
         await app.ask(session, "GET", "/a")
         await app.ask(session, "GET", "/b")
-        await asyncio.sleep(0.06)
+        await asyncio.to_thread(time.sleep, 0.15)  # aiohttp looks at the clock on the wall
         await app.ask(session, "GET", "/c")
 
 
@@ -456,7 +456,7 @@ SCENARIOS = [
     Scenario(
         "the read timer begins again with each piece",
         [reply(stream=ticking)],
-        get(timeout=aiohttp.ClientTimeout(sock_read=LONG)),
+        get(timeout=aiohttp.ClientTimeout(sock_read=SHORT)),
     ),
     Scenario("a slow reader is in time", [reply(body=BIG)], a_slow_reader),
     Scenario("the app's own timer", [hang(), reply()], cancelled_by_wait_for),
