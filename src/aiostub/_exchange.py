@@ -111,7 +111,6 @@ class Exchange:
         "_ambient",
         "_answering",
         "_declined",
-        "_followed",
         "_handed_over",
         "_over",
         "_previous",
@@ -129,6 +128,7 @@ class Exchange:
         "connector",
         "decision",
         "far_end",
+        "followed",
         "loop",
         "registries",
         "registry",
@@ -162,7 +162,7 @@ class Exchange:
         self._answering = False
         self._over = False
         self._stale: ClientResponse | None = req.response
-        self._followed = False
+        self.followed = False  # somebody will say when the client is done
         self._handed_over = False
         self._waits_for_leave = req.headers.get("Expect", "").lower() == "100-continue"
         self._stopped: StubStateError | None = None
@@ -612,20 +612,22 @@ class Exchange:
     # The end.
 
     def follow(self, connection: Connection) -> None:
-        """Learn when the client is done with its connection."""
-        self._followed = True
-        connection.add_callback(self._released)
+        """Learn when the client is done with a real connection."""
+        self.followed = True
+        connection.add_callback(self.released)
 
-    def _released(self) -> None:
-        self.end(self._what_cut_it_off())
-
-    def _what_cut_it_off(self) -> BaseException | None:
-        """Return the exception that the client met, unless the app itself let the response go."""
+    def released(self) -> None:
+        """Learn that the client is done with its connection."""
         error = sys.exc_info()[1]
         raised = None if error is self._ambient else error
         response = self._live_response()
-        if response is None:  # no head has come, or one with its whole body
-            return raised
+        # Without one, no head has come, or it came with its whole body.
+        self.end(raised if response is None else self._what_cut_off(response, raised))
+
+    def _what_cut_off(
+        self, response: ClientResponse, raised: BaseException | None
+    ) -> BaseException | None:
+        """Return the exception that the client met, unless the app itself let the response go."""
         if response.content.is_eof():
             return None
         broken = response.content.exception()
@@ -657,7 +659,7 @@ class Exchange:
         self.registry.in_flight.discard(self)
         if self.far_end is not None:
             self.far_end.finish(self)
-            if not self._followed:  # the client gave up before it had its connection
+            if not self.followed:  # the client gave up before it had its connection
                 self.far_end.abort()
 
     def _live_response(self) -> ClientResponse | None:
@@ -698,10 +700,15 @@ class Exchange:
         """End a request that is still in flight when its stub stops."""
         if self._over or self._handed_over:
             return
-        message = (
-            f"the stub was stopped while {self.request.method} {self.request.url} was in flight"
+        error = self._stopped = StubStateError(
+            _explain.abandoned(
+                self.request.method,
+                str(self.request.url),
+                self.loop.time() - self.call.started,
+                None if self.call.route is None else str(self.call.route.place),
+            )
         )
-        error = self._stopped = StubStateError(message)
+        _logger.warning("%s", error)
         far_end, response = self.far_end, self._live_response()
         if far_end is None:
             if self._waiting is not None:

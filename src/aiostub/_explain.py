@@ -25,6 +25,7 @@ __all__ = [
     "Near",
     "Row",
     "Unused",
+    "abandoned",
     "body_excerpt",
     "call_count",
     "different_call",
@@ -707,6 +708,19 @@ def _new_timer(which: str, has: Mapping[str, float]) -> str:
 def _other_timer(has: Mapping[str, float]) -> str:
     steps = [f".timeout({_literal(timer)})" for timer in has]
     return _heading("or let the step fire one that the client has:", steps)
+
+
+def abandoned(method: str, url: str, age: float, where: str | None) -> str:
+    """Say that a request was still in flight when its stub was stopped.
+
+    Args:
+        method: The method as sent.
+        url: The full URL as sent.
+        age: Seconds since it reached the network boundary.
+        where: File and line of the route that was to answer it, if any.
+    """
+    answers = "" if where is None else f", to be answered by the route at {where}"
+    return f"the stub was stopped while {method} {url} was in flight, for {_human(age)}{answers}"
 
 
 # --- the timeline ----------------------------------------------------------------

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from aiostub import _explain
@@ -27,24 +26,21 @@ if TYPE_CHECKING:
 UnmatchedMode = Literal["error", "passthrough"]
 
 
-@dataclass(frozen=True, slots=True)
-class PassThrough:
+class PassThrough(NamedTuple):
     """The request goes to the real network; a route says so, or a rule of *registry*'s."""
 
     registry: Registry
     taken: Taken | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A route of *registry*'s answers."""
 
     registry: Registry
     taken: Taken
 
 
-@dataclass(frozen=True, slots=True)
-class Unanswered:
+class Unanswered(NamedTuple):
     """Nobody answers; it counts against *registry*."""
 
     registry: Registry

@@ -14,10 +14,9 @@ from __future__ import annotations
 import heapq
 from bisect import insort
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 from threading import Lock
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, NamedTuple, Union
 
 from aiostub._match import Canonical, Match, Pattern, Undecided
 from aiostub._route import Place, Route
@@ -33,8 +32,7 @@ _by_order = attrgetter("order")
 _Key = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A route answers; *step* is used up by one (``None``: the route was never given one)."""
 
     route: Route
@@ -42,8 +40,7 @@ class Taken:
     match: Match
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(NamedTuple):
     """No route answers; *spent* would have, had it a step left.
 
     With *perhaps*, whether there is such a route shows only when more of the request has arrived.
@@ -192,14 +189,11 @@ class Router:
         return NoAnswer(None, perhaps)
 
     def _candidates(self, canonical: Canonical, *, live: bool) -> Iterable[Route]:
-        buckets = [self._unindexed] if self._unindexed.routes else []
-        keys: list[_Key] = [canonical, canonical[:4]]
+        find = self._buckets.get
+        found = [self._unindexed, find(canonical), find(canonical[:4])]
         if self._pathwise:
-            keys.append((None, None, None, canonical.path))
-        for key in keys:
-            bucket = self._buckets.get(key)
-            if bucket is not None:
-                buckets.append(bucket)
+            found.append(find((None, None, None, canonical.path)))
+        buckets = [bucket for bucket in found if bucket is not None and bucket.routes]
         if len(buckets) == 1:
             return buckets[0].live() if live else tuple(buckets[0].routes)
         several = [b.live() if live else iter(tuple(b.routes)) for b in buckets]

@@ -77,6 +77,7 @@ class MemoryConnector(BaseConnector):
         # What connect() is to open, for _create_connection(): several at once, and only the
         # request is handed from one to the other.
         self._opening: dict[ClientRequest, _Opening] = {}
+        self._busy: dict[ResponseHandler, Exchange] = {}  # until the client lets go of them
         self._far_ends: weakref.WeakSet[FarEnd] = weakref.WeakSet()
         for name in _TAKEN_OVER:
             setattr(self, name, getattr(owner, name))
@@ -110,7 +111,9 @@ class MemoryConnector(BaseConnector):
         except BaseException:
             connection.close()
             raise
-        exchange.follow(connection)
+        assert connection.protocol is not None
+        self._busy[connection.protocol] = exchange
+        exchange.followed = True
         exchange.far_end.begin(exchange, req.method)
         return connection
 
@@ -135,6 +138,9 @@ class MemoryConnector(BaseConnector):
         return client
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        exchange = self._busy.pop(protocol, None)
+        if exchange is not None:
+            exchange.released()
         owner = self._owner()
         gone = owner is None or owner.closed
         super()._release(key, protocol, should_close=should_close or gone)
@@ -165,7 +171,7 @@ class _Opening(NamedTuple):
         """Let the request meet the network, now that it has a place there."""
         if self.queues:
             self.exchange.arrive()
-        if not self.exchange.decided:
+        if self.exchange.decision is None:
             self.exchange.decide()
         await self.exchange.before_sending()
 
@@ -234,7 +240,7 @@ class Boundary:
             # A request that must queue is not on the network yet; but it must not queue among
             # ours if it is not for us.
             queues = memory.would_queue(req)
-            if not exchange.decided and (not queues or exchange.would_pass()):
+            if exchange.decision is None and (not queues or exchange.would_pass()):
                 exchange.decide()
             if exchange.lets_through:
                 connection: Connection = await real_connect(connector, req, traces, timeout)
@@ -243,7 +249,8 @@ class Boundary:
                 _listen(exchange, traces)
                 exchange.follow(connection)
                 return connection
-            _authorise_with_proxy(req)
+            if req.proxy is not None and not req.is_ssl():
+                _authorise_with_proxy(req, req.proxy)
             return await memory.open(exchange, queues=queues)
         except BaseException as error:
             exchange.end(error)
@@ -275,18 +282,23 @@ def in_loop(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
     """Do something where a loop's objects may be touched: in its thread, or when it rests."""
     if loop.is_closed():
         return
-    if loop.is_running() and asyncio._get_running_loop() is not loop:
+    if loop.is_running() and not _runs_here(loop):
         with contextlib.suppress(RuntimeError):  # it was closed meanwhile
             loop.call_soon_threadsafe(act)
     else:
         act()
 
 
-def _authorise_with_proxy(req: ClientRequest) -> None:
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _authorise_with_proxy(req: ClientRequest, proxy: URL) -> None:
     """Tell a plain-HTTP proxy who is asking, as aiohttp does while it connects to one."""
-    if req.proxy is None or req.is_ssl():
-        return
-    auth = req.proxy_auth or BasicAuth.from_url(req.proxy)
+    auth = req.proxy_auth or BasicAuth.from_url(proxy)
     if auth is not None:
         req.headers[hdrs.PROXY_AUTHORIZATION] = auth.encode()
 

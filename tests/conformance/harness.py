@@ -7,12 +7,10 @@ the far end saw otherwise.
 
 To add one, write a line in the ``SCENARIOS`` of the file with the fitting theme::
 
-    (
-        Scenario(
-            "a redirect with 307 keeps method and body",
-            [reply(307, headers={"Location": "/there"}), reply(text="done")],
-            post("/here", data=b"kept"),
-        ),
+    Scenario(
+        "a redirect with 307 keeps method and body",
+        [reply(307, headers={"Location": "/there"}), reply(text="done")],
+        post("/here", data=b"kept"),
     )
 
 - Each action answers one request, in the order of arrival. A mapping of targets to lists
@@ -25,6 +23,11 @@ To add one, write a line in the ``SCENARIOS`` of the file with the fitting theme
   a request and notes all that an app can see of it, ``App.note`` anything else.
 - ``since`` and ``until`` say for which aiohttp a scenario exists, ``ways`` on which kinds
   of stub it makes sense, ``tidy`` what is random in it.
+- Time is that of ``clock.py``: it stands still while there is something to do, so a timer
+  may be as long as reads well and never fires too early. Only the keep-alive of a pool
+  looks at the clock on the wall.
+
+What cannot be the same is listed in ``NOT_IDENTICAL``.
 """
 
 from __future__ import annotations

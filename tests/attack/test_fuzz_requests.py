@@ -1,0 +1,332 @@
+"""Whatever a client sends, the log has what a real server would have got."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import socket
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import aiohttp
+import pytest
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractResolver
+from multidict import CIMultiDict
+from yarl import URL
+
+import aiostub
+from aiostub import ANY
+
+pytest.importorskip("hypothesis")
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+few = settings(
+    max_examples=60,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+class Seen(NamedTuple):
+    """A request as it came out at a far end."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class EveryHostIsHere(AbstractResolver):
+    """Lead every name to this machine."""
+
+    async def resolve(self, host, port=0, family=socket.AF_INET):
+        """Give the loopback address."""
+        here = {"hostname": host, "host": "127.0.0.1", "port": port, "proto": 0, "flags": 0}
+        return [{**here, "family": socket.AF_INET}]
+
+    async def close(self):
+        """Hold nothing."""
+
+
+class Site:
+    """A real server that keeps what it got, a loop to ask it in, and a session for all of it."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.arrived: list[Seen] = []
+        self.port = 0
+        self.run(self._start())
+
+    def run(self, coroutine: Any) -> Any:
+        """Run something to its end."""
+        return self.loop.run_until_complete(asyncio.wait_for(coroutine, 10))
+
+    async def _answer(self, request):
+        body = await request.read()
+        self.arrived.append(
+            Seen(request.method, request.raw_path, list(request.headers.items()), body)
+        )
+        return web.Response(text="real")
+
+    async def _start(self):
+        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.port = self._runner.addresses[0][1]
+        connector = aiohttp.TCPConnector(resolver=EveryHostIsHere(), use_dns_cache=False)
+        self.session = aiohttp.ClientSession(connector=connector)
+
+    def close(self):
+        """Leave nothing behind."""
+        self.run(self.session.close())
+        self.run(self._runner.cleanup())
+        self.run(asyncio.sleep(0))
+        self.loop.close()
+
+    async def ask(self, method: str, url: Any, make: Any) -> tuple[str, Any]:
+        """Send a request; *make* gives its arguments afresh."""
+        try:
+            async with self.session.request(method, url, allow_redirects=False, **make()) as got:
+                await got.read()
+                return "ok", got
+        except (aiohttp.ClientError, ValueError, TypeError, asyncio.TimeoutError) as error:
+            return type(error).__name__, str(error)
+
+
+@pytest.fixture(scope="module")
+def site():
+    """One server and one session for all examples."""
+    site = Site()
+    yield site
+    site.close()
+
+
+# What a client may say
+
+letters = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0")
+words = st.text("abcXYZ019-_.~", min_size=1, max_size=8)
+odd_text = st.text(letters, max_size=12)
+tokens = st.text("abcXYZ019!#$%&'*+-.^_`|~", min_size=1, max_size=10)
+header_values = st.one_of(
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20).map(str.strip),
+    st.text(st.characters(min_codepoint=0xA1, max_codepoint=0x2FF), max_size=6),
+    st.text("a\tb c", max_size=6).map(str.strip),
+)
+known_verbs = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", "Post"])
+hosts = st.sampled_from(
+    ["127.0.0.1", "api.example.com", "API.Example.com", "żółw.example", "a_b.example", "x.y.z."]
+)
+paths = st.one_of(
+    st.just(""),
+    st.lists(st.one_of(words, odd_text), max_size=4).map(lambda parts: "/" + "/".join(parts)),
+    st.text("ab/%2Ff;=:@!$'()*,+&é ", max_size=14).map("/".__add__),
+)
+queries = st.one_of(
+    st.just(""),
+    st.text("ab=&%2F+;é ?/@:[]", max_size=12).map("?".__add__),
+)
+fragments = st.sampled_from(["", "", "#f", "#/a?b"])
+users = st.sampled_from(["", "", "", "u@", "u:p@", "u%40:p%3A%C3%A9@", ":p@"])
+
+
+@st.composite
+def urls(draw):
+    """Give what makes a URL once the port is known."""
+    user, host, path, query, fragment = (
+        draw(users), draw(hosts), draw(paths), draw(queries), draw(fragments)
+    )
+    encoded = draw(st.sampled_from([False, False, False, True])) and path.isascii()
+    encoded = encoded and query.isascii() and " " not in path + query and host.isascii()
+
+    def make(port):
+        text = f"http://{user}{host}:{port}{path}{query}{fragment}"
+        return URL(text, encoded=True) if encoded else text
+
+    return make
+
+
+params = st.one_of(
+    st.none(),
+    st.dictionaries(words, st.one_of(odd_text, st.integers(), st.floats(0, 9)), max_size=3),
+    st.lists(st.tuples(words, odd_text), max_size=3),
+    odd_text,
+)
+header_sets = st.one_of(
+    st.none(),
+    st.lists(st.tuples(tokens, header_values), max_size=5).map(CIMultiDict),
+    st.sampled_from(
+        [
+            {"Content-Type": "text/weird; charset=latin-1"},
+            {"Host": "other.example"},
+            {"User-Agent": ""},
+            {"Accept": "a", "accept": "b"},
+            {"Content-Length": "3"},
+            {"Connection": "close"},
+            {"Connection": "keep-alive"},
+            {"Expect": "100-continue"},
+            {"Accept-Encoding": "identity"},
+            {"Cookie": "a=1; b=\"2\""},
+            {"Authorization": "Basic Zm9vOmJhcg=="},
+            {"Transfer-Encoding": "chunked"},
+            {"Content-Encoding": "deflate"},
+            {"Upgrade": "h2c", "Connection": "Upgrade"},
+        ]
+    ),
+)
+cookies = st.one_of(st.none(), st.dictionaries(words, odd_text, max_size=3))
+
+
+def _async_pieces(pieces):
+    async def give():
+        for piece in pieces:
+            yield piece
+            await asyncio.sleep(0)
+
+    return give
+
+
+def form_of(fields, *, quote=True, multipart=False):
+    """Make a form of fields, some of which are files."""
+
+    def make():
+        form = aiohttp.FormData(quote_fields=quote)
+        form._is_multipart = multipart
+        for name, value, filename, content_type in fields:
+            kind = {} if content_type is None else {"content_type": content_type}
+            if filename is not None:
+                kind["filename"] = filename
+            form.add_field(name, value, **kind)
+        return form
+
+    return make
+
+
+def writer_of(tree, subtype="mixed"):
+    """Make a multipart body, parts within parts."""
+
+    def make():
+        writer = aiohttp.MultipartWriter(subtype, boundary=f"b{len(repr(tree))}")
+        for part in tree:
+            if isinstance(part, list):
+                writer.append(writer_of(part, "related")())
+            elif isinstance(part, dict):
+                writer.append_json(part)
+            else:
+                writer.append(part, {"X-Part": "1"} if len(part) % 2 else None)
+        return writer
+
+    return make
+
+
+chunks = st.lists(st.binary(max_size=2000), max_size=5)
+big = st.sampled_from([b"x" * 70_000, bytes(range(256)) * 1100])
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | odd_text,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(odd_text, inner, max_size=2),
+    max_leaves=4,
+)
+fields = st.lists(
+    st.tuples(
+        odd_text,
+        st.one_of(st.binary(max_size=20), odd_text, big),
+        st.one_of(st.none(), odd_text),
+        st.sampled_from([None, None, "text/plain", "application/x-y", "text/html; charset=utf-8"]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+parts = st.recursive(
+    st.lists(st.one_of(odd_text, st.binary(max_size=20), st.just({"a": 1})), max_size=3),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
+)
+bodies = st.one_of(
+    st.just(dict),
+    st.just(dict),
+    json_values.map(lambda value: lambda: {"json": value}),
+    st.one_of(st.binary(max_size=50), big).map(lambda data: lambda: {"data": data}),
+    odd_text.map(lambda data: lambda: {"data": data}),
+    st.binary(max_size=50).map(lambda data: lambda: {"data": io.BytesIO(data)}),
+    odd_text.map(lambda data: lambda: {"data": io.StringIO(data)}),
+    st.one_of(chunks, big.map(lambda b: [b])).map(
+        lambda pieces: lambda: {"data": _async_pieces(pieces)()}
+    ),
+    st.dictionaries(odd_text, odd_text, max_size=3).map(lambda data: lambda: {"data": data}),
+    st.tuples(fields, st.booleans(), st.booleans()).map(
+        lambda t: lambda: {"data": form_of(t[0], quote=t[1], multipart=t[2])()}
+    ),
+    parts.map(lambda tree: lambda: {"data": writer_of(tree)()}),
+)
+manners = st.fixed_dictionaries(
+    {},
+    optional={
+        "chunked": st.just(True),
+        "compress": st.sampled_from([True, "deflate", "gzip"]),
+        "expect100": st.just(True),
+        "skip_auto_headers": st.just(["User-Agent", "Content-Type"]),
+    },
+)
+
+
+def without_boundaries(seen: Seen) -> Seen:
+    """Replace what aiohttp draws at random, once per form."""
+    drawn = re.compile(rb"\b[0-9a-f]{32}\b")
+    headers = [
+        (name, drawn.sub(b"B" * 32, value.encode("utf-8", "surrogateescape")).decode("latin-1"))
+        for name, value in seen.headers
+    ]
+    return seen._replace(headers=headers, body=drawn.sub(b"B" * 32, seen.body))
+
+
+def as_seen(request: aiostub.Request) -> Seen:
+    """Say of a logged request what a server says of one."""
+    return Seen(
+        request.method,
+        request.url.raw_path_qs,
+        list(request.headers.items()),
+        request.body,
+    )
+
+
+@few
+@given(
+    method=known_verbs,
+    url=urls(),
+    params=params,
+    headers=header_sets,
+    cookies=cookies,
+    body=bodies,
+    manners=manners,
+)
+def test_the_log_has_what_a_real_server_got(
+    site, method, url, params, headers, cookies, body, manners
+):
+    """The same call, once against the stub and once against the server, is the same request."""
+
+    def make():
+        given = {"params": params, "headers": headers, "cookies": cookies}
+        return {**{k: v for k, v in given.items() if v is not None}, **body(), **manners}
+
+    async def both():
+        site.arrived.clear()
+        async with aiostub.Stub(strict=False) as stub:
+            stub.any(ANY).reply(text="real").always()
+            stubbed = await site.ask(method, url(site.port), make)
+        real = await site.ask(method, url(site.port), make)
+        return stub, stubbed, real
+
+    stub, (outcome, ours), (real_outcome, theirs) = site.run(both())
+    assert real_outcome == outcome, (theirs, ours)
+    if outcome != "ok":
+        return
+    assert (theirs.status, theirs.url, theirs.real_url) == (ours.status, ours.url, ours.real_url)
+    if theirs.status != 200:
+        return
+    assert len(site.arrived) == len(stub.calls)
+    request = stub.calls.last.request
+    assert without_boundaries(site.arrived[-1]) == without_boundaries(as_seen(request))
+    assert theirs.request_info.url == request.url
