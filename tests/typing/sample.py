@@ -4,9 +4,10 @@ import re
 from collections.abc import AsyncIterator
 
 import aiohttp
+from yarl import URL
+
 import aiostub
 from aiostub import ANY, Call, Calls, Part, Reply, Request, Route, Stub, faults, partial, sse
-from yarl import URL
 
 
 async def context_managers() -> None:
@@ -68,7 +69,7 @@ async def log(stub: Stub, route: Route) -> None:
     response: aiohttp.ClientResponse | None = last.response
     error: BaseException | None = last.error
     url: str | URL = last.origin.url
-    print(gaps, counts, response, error, url, calls.filter("GET", "/a", params=ANY).timeline())
+    _ = (gaps, counts, response, error, url, calls.filter("GET", "/a", params=ANY).timeline())
     await route.wait_called(2, timeout=1)
     route.assert_called_once_with(json={"a": 1})
     stub.assert_any_call("GET", "/users", params={"page": "2"})
