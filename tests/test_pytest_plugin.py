@@ -5,7 +5,13 @@ from __future__ import annotations
 import sys
 from textwrap import dedent
 
+import aiohttp
 import pytest
+
+import aiostub
+
+# A run in this process forgets what it imports; a second copy of the package would not know the first.
+LOADED = (aiostub.Stub, aiostub.Calls)
 
 HEAD = """
 import asyncio, unittest
@@ -255,7 +261,7 @@ class TestUnsatisfied:
             from _pytest.runner import runtestprotocol
 
             def pytest_runtest_protocol(item, nextitem):
-                runtestprotocol(item, nextitem=item, log=False)
+                runtestprotocol(item, nextitem=nextitem, log=False)
                 item._initrequest()
                 runtestprotocol(item, nextitem=nextitem, log=True)
                 return True
@@ -561,8 +567,6 @@ class TestGuard:
 
     def test_it_is_taken_down_after_the_run(self, run):
         """What pytest was started from finds aiohttp as it was."""
-        import aiohttp
-
         before = aiohttp.ClientSession._request
         run("def test_it(): pass", ini="aiostub_guard = true").assert_outcomes(passed=1)
         assert before is aiohttp.ClientSession._request

@@ -276,15 +276,18 @@ class Log(Calls):
         self._watchers: list[Callable[[], None]] = []
 
     def add(self, call: Call) -> None:
-        """Log a call, and tell whoever waits for one."""
+        """Log a call."""
         items = self._items
         with self._lock:
             if not items or items[-1]._began < call._began:
                 items.append(call)
             else:  # it waited for its body while a later one was answered
                 insort(items, call, key=attrgetter("_began"))
-        for wake in self._watchers:
-            wake()
+
+    def wake(self) -> None:
+        """Tell whoever waits for a call to look again."""
+        for look in self._watchers:
+            look()
 
     def discard(self, call: Call) -> None:
         """Take a call out: another stub answers it."""

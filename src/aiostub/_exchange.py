@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from aiohttp.http_parser import RawRequestMessage
     from aiohttp.tracing import Trace
 
+    from aiostub._calls import Log
     from aiostub._far_end import FarEnd
     from aiostub._route import Route
 
@@ -112,6 +113,7 @@ class Exchange:
         "_answering",
         "_declined",
         "_handed_over",
+        "_log_of",
         "_over",
         "_previous",
         "_received",
@@ -161,6 +163,7 @@ class Exchange:
         self._received: list[bytes] = []
         self._answering = False
         self._over = False
+        self._log_of: Log | None = None
         self._stale: ClientResponse | None = req.response
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
@@ -231,7 +234,6 @@ class Exchange:
         self.decision = decision
         if decision.registry is not self.registry:
             self.registry.in_flight.discard(self)
-            self.registry.log.discard(self.call)
             self.registry = decision.registry
             self.registry.in_flight.add(self)
         taken = None if isinstance(decision, Unanswered) else decision.taken
@@ -247,11 +249,20 @@ class Exchange:
             self._let_resend_meet_it()
 
     def _log(self, route: Route | None) -> None:
+        """Log the call with the stub that answers; until one does, with the innermost."""
         self.call.request = self.request
         self.call.route = route
         if route is not None:
             route.remember(self.call)
-        self.registry.log.add(self.call)
+        if self._log_of is not self.registry.log:
+            self._move_to(self.registry.log)
+        self.registry.log.wake()
+
+    def _move_to(self, log: Log) -> None:
+        if self._log_of is not None:
+            self._log_of.discard(self.call)
+        self._log_of = log
+        log.add(self.call)
 
     def _let_resend_meet_it(self) -> None:
         self.client_call.failed = Failed(
@@ -266,11 +277,9 @@ class Exchange:
 
     def arrive(self) -> None:
         """Note that the request has got its place on the network only now, after queueing."""
-        if self.decided:
-            self.registry.log.discard(self.call)
         self.call.arrive(self.loop.time())
-        if self.decided:
-            self.registry.log.add(self.call)
+        if self._log_of is not None:
+            self._move_to(self._log_of)  # to its new place there
 
     @property
     def refuses_connection(self) -> bool:
@@ -344,6 +353,14 @@ class Exchange:
             self.registry.note(error)
             raise
 
+    def connected(self, far_end: FarEnd) -> None:
+        """Begin to read the request at the far end of the client's connection."""
+        self.far_end = far_end
+        self.followed = True
+        if self.decision is None:
+            self._log(None)
+        far_end.begin(self, self.client_request.method)
+
     # What the far end tells.
 
     def head_arrived(self, message: RawRequestMessage) -> None:
@@ -373,9 +390,9 @@ class Exchange:
         self._stop_tasks()
 
     def _arrived(self, headers: CIMultiDictProxy[str], *, complete: bool = False) -> None:
-        self.request = self.call.request = self._with(
-            headers, b"".join(self._received), complete=complete
-        )
+        self.request = self._with(headers, b"".join(self._received), complete=complete)
+        if not self._replays:  # a body that can be sent only once is missing from a re-send
+            self.call.request = self.request
 
     def _go_on(self) -> None:
         """Answer as soon as what has arrived allows it."""
@@ -406,10 +423,15 @@ class Exchange:
             return
         self._answering = True
         action = self.action
-        if _SEND_STARTS_TIMER and isinstance(action, Send) and not action.reply.takes_time:
+        if isinstance(action, Send) and not action.reply.takes_time and self._client_has_gone_on():
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         else:
             self.loop.call_soon(self._answer)
+
+    def _client_has_gone_on(self) -> bool:
+        """Tell whether the read timer has been started, or will be before the answer is there."""
+        body_follows = self.client_request.body and not self.request.body
+        return _SEND_STARTS_TIMER and not body_follows
 
     def _answer(self) -> None:
         if self._over or self.far_end is None:
@@ -525,7 +547,6 @@ class Exchange:
         if taken.step is not None:
             self.registry.router.give_back(taken.route, taken.step)
         taken.route.forget(self.call)
-        self.registry.log.discard(self.call)
         self.call.route = self.decision = self.action = None
         self._answering = False
         self._go_on()

@@ -113,8 +113,7 @@ class MemoryConnector(BaseConnector):
             raise
         assert connection.protocol is not None
         self._busy[connection.protocol] = exchange
-        exchange.followed = True
-        exchange.far_end.begin(exchange, req.method)
+        exchange.connected(exchange.far_end)
         return connection
 
     async def refuse(
