@@ -338,6 +338,24 @@ class TestFreshStub:
 
         assert ["first", "second", "second"] == await run()
 
+    async def test_routes_of_the_run_stand_behind_the_copies_or_in_front_of_them(self):
+        """As if all had been registered with one stub."""
+        decorating = aiostub.Stub()
+        for text in "bcd":
+            decorating.get(URL).reply(text=text)
+        decorating.get(URL, first=True).reply(text="a")
+
+        @decorating
+        async def run(stub):
+            stub.get(URL).reply(text="last")
+            stub.get("/items").reply(text="very last")
+            stub.get(URL, first=True).reply(text="first")
+            stub.get("/items", first=True).reply(text="very first")
+            return [await ask() for _ in range(8)]
+
+        expected = ["very first", "first", "a", "b", "c", "d", "last", "very last"]
+        assert expected == await run()
+
     async def test_a_copy_can_be_gone_on_with(self):
         """A chain that is open stays open; steps added to a copy stay with it."""
         decorating = aiostub.Stub()
@@ -650,7 +668,10 @@ class TestUnderPytest:
     def run(self, pytester, source):
         """Run a test file in a pytest of its own."""
         pytester.makepyfile(f"import aiohttp, aiostub, pytest, unittest\nURL = {URL!r}\n{source}")
-        return pytester.runpytest_inprocess("-q", "-p", "no:randomly", "-o", "asyncio_mode=auto")
+        pytester.makeini(
+            "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+        )
+        return pytester.runpytest_inprocess("-q", "-p", "no:randomly", "-p", "no:cacheprovider")
 
     def test_fixtures_come_along(self, pytester):
         """By their names, as ever; the stub is no fixture."""

@@ -319,22 +319,12 @@ class TestReport:
             async def test_it(aiostub):
                 aiostub.get(URL + "?api_key=hush&page=1").reply()
                 await ask(URL + "?api_key=hush&page=1")
-                print("no section before this one")
                 raise ValueError
             """,
-            "--tb=line",
+            "--tb=short",
         )
-        sections = result.stdout.str()
-        assert "hush" not in sections.partition("aiostub calls")[2]
-        result = run(
-            """
-            async def test_it(aiostub):
-                aiostub.get(URL + "?api_key=hush&page=1").reply()
-                await ask(URL + "?api_key=hush&page=1")
-                raise ValueError
-            """
-        )
-        result.stdout.fnmatch_lines(["  +0 ms  GET  http://api.test/items?api_key=[*][*][*]&page=1*"])
+        result.stdout.fnmatch_lines(["  +0 ms  GET  *api_key=[*][*][*]&page=1*"])
+        assert "hush" not in result.stdout.str().partition("aiostub calls")[2]
 
     @pytest.mark.parametrize("body", ["pass", "pytest.skip()", "assert not aiostub.calls"])
     def test_a_test_that_does_not_fail_has_none(self, run, body):
@@ -784,11 +774,13 @@ class TestLoading:
 
     def test_it_is_found_by_pytest(self, pytester):
         """Installing the package is all."""
+        pytester.makeini(SETTINGS.format(mode="auto"))
         pytester.makepyfile("def test_it(aiostub): pass")
         pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
     def test_it_can_be_left_out(self, pytester):
         """By its name."""
+        pytester.makeini(SETTINGS.format(mode="auto"))
         pytester.makepyfile("def test_it(aiostub): pass")
         result = pytester.runpytest_subprocess("-p", "no:aiostub")
         result.assert_outcomes(errors=1)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from aiostub import _explain
 from aiostub._match import Match, Pattern, canonical
@@ -40,6 +40,14 @@ class Origin(NamedTuple):
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
 
+class Responding(Protocol):
+    """Know the response of a request that is in flight."""
+
+    @property
+    def response(self) -> ClientResponse | None:
+        """Return aiohttp's response, whether its head is there or not."""
+
+
 class Call:
     """One request that reached the network boundary.
 
@@ -57,6 +65,7 @@ class Call:
     __slots__ = (
         "_began",
         "_ended",
+        "_responding",
         "_response",
         "_served",
         "_unmatched",
@@ -80,7 +89,8 @@ class Call:
         self.passed_through = False
         self.error: BaseException | None = None
         self._served: int | None = None
-        self._response: Callable[[], ClientResponse | None] | None = None
+        self._response: ClientResponse | None = None
+        self._responding: Responding | None = None  # while it is in flight
         self._unmatched = False
         self._began = next(_moments)
         self._ended: int | None = None
@@ -88,7 +98,9 @@ class Call:
     @property
     def response(self) -> ClientResponse | None:
         """Return aiohttp's response of this very request, once its head is there."""
-        return self._response() if self._response is not None else None
+        response = self._response if self._responding is None else self._responding.response
+        # Before its head is there, aiohttp's response has None for a status.
+        return response if getattr(response, "status", None) is not None else None
 
     @property
     def status(self) -> int | None:
@@ -96,7 +108,6 @@ class Call:
         if self._served is not None:
             return self._served
         response = self.response
-        # A response that aiohttp has not started yet has the class's None here.
         return response.status if response is not None else None
 
     @property
@@ -296,9 +307,9 @@ class Log(Calls):
 
     def clear(self) -> None:
         """Forget the calls; steps stay used, unmatched requests remembered."""
-        for call in self._items:
-            if call.route is not None:
-                call.route.forget(call)
+        for route in {call.route for call in self._items}:
+            if route is not None:
+                route.forget_all()
         self._items.clear()
 
     async def reached(self, happened: Callable[[], bool]) -> None:

@@ -192,7 +192,7 @@ class Exchange:
             self.call.begin_again()
         else:
             self.call = Call(self.request, self.client_call.origin, self.loop.time())
-        self.call._response = self._live_response
+        self.call._responding = self
         self._previous = self.client_call.last
         self.client_call.last = self.call
         self.registry.in_flight.add(self)
@@ -282,11 +282,14 @@ class Exchange:
             self._move_to(self._log_of)  # to its new place there
 
     @property
+    def just_replies(self) -> bool:
+        """Tell whether nothing can happen before the request is sent."""
+        return isinstance(self.action, Send) and self._stopped is None
+
+    @property
     def refuses_connection(self) -> bool:
         """Tell whether the client shall not get a connection at all."""
         action = self.action
-        if isinstance(action, Send):  # as most are
-            return False
         if isinstance(action, Fail):
             return action.failure.fault is not None and action.failure.fault.stage == "connection"
         return isinstance(action, FireTimer) and action.which in _CONNECT_TIMERS
@@ -299,8 +302,6 @@ class Exchange:
         """
         if self._stopped is not None:
             raise self._stopped
-        if isinstance(self.action, Send):  # as most are
-            return
         if isinstance(self.decision, Unanswered):
             raise self._unmatched()
         if self.decided and self.action is None:
@@ -374,7 +375,8 @@ class Exchange:
 
     def request_arrived(self, message: RawRequestMessage, data: bytes) -> None:
         """Learn that the request is complete: it can be answered now."""
-        self._received.append(data)
+        if data:
+            self._received.append(data)
         self._arrived(message.headers, complete=True)
         self._go_on()
 
@@ -641,9 +643,11 @@ class Exchange:
         """Learn that the client is done with its connection."""
         error = sys.exc_info()[1]
         raised = None if error is self._ambient else error
-        response = self._live_response()
-        # Without one, no head has come, or it came with its whole body.
-        self.end(raised if response is None else self._what_cut_off(response, raised))
+        response = self.response
+        if response is None or response.status is None:  # no head, or one with its whole body
+            self.end(raised)
+        else:
+            self.end(self._what_cut_off(response, raised))
 
     def _what_cut_off(
         self, response: ClientResponse, raised: BaseException | None
@@ -664,8 +668,7 @@ class Exchange:
             return
         self._over = True
         call = self.call
-        response = self._response()
-        call._response = lambda: _started(response)
+        call._response, call._responding = self.response, None
         if error is not None:
             call.error = error
         if call.elapsed is None:
@@ -683,10 +686,9 @@ class Exchange:
             if not self.followed:  # the client gave up before it had its connection
                 self.far_end.abort()
 
-    def _live_response(self) -> ClientResponse | None:
-        return _started(self._response())
-
-    def _response(self) -> ClientResponse | None:
+    @property
+    def response(self) -> ClientResponse | None:
+        """Return aiohttp's response, whether its head is there or not."""
         response: ClientResponse | None = self.client_request.response
         # A middleware that retries sends the same request again: the last answer is still there.
         return None if response is self._stale else response
@@ -730,7 +732,7 @@ class Exchange:
             )
         )
         _logger.warning("%s", error)
-        far_end, response = self.far_end, self._live_response()
+        far_end, response = self.far_end, self.call.response
         if far_end is None:
             if self._waiting is not None:
                 set_exception(self._waiting, error)
@@ -767,8 +769,3 @@ def _as_runtime_error(error: StopIteration) -> RuntimeError:
     replacement = RuntimeError("the callback raised StopIteration")
     replacement.__cause__ = error
     return replacement
-
-
-def _started(response: ClientResponse | None) -> ClientResponse | None:
-    # Before its head is there, aiohttp's response has None for a status.
-    return response if getattr(response, "status", None) is not None else None

@@ -131,25 +131,25 @@ class FarEnd(BaseProtocol):
     def data_received(self, data: bytes) -> None:
         if self._reader is None or not data:  # aiohttp 3.14 asks again with nothing new
             return
-        self.raw.append(data)
-        try:
-            self._read(data)
-        except HttpProcessingError as error:
-            self._reader.request_refused(error)
-
-    def _read(self, data: bytes) -> None:
         if self.message is not None and self._payload is None:
             return  # behind a complete request: bytes of an upgraded connection
-        messages, _upgraded, _tail = self._requests.feed_data(data)
+        self.raw.append(data)
+        try:
+            messages, _upgraded, _tail = self._requests.feed_data(data)
+        except HttpProcessingError as error:
+            self._reader.request_refused(error)
+            return
         for message, payload in messages:
             self.message, self._payload = message, payload
-            if self._reader is not None and not payload.is_eof():
+            if not payload.is_eof():
                 self._reader.head_arrived(message)
-        # An early answer to the head may have closed the connection.
-        if self._reader is not None and self.message is not None and self._payload is not None:
-            self._take_body(self._reader, self.message, self._payload)
+        self._take_body()
 
-    def _take_body(self, reader: Reader, message: RawRequestMessage, payload: StreamReader) -> None:
+    def _take_body(self) -> None:
+        reader, message, payload = self._reader, self.message, self._payload
+        # An early answer to the head may have closed the connection.
+        if reader is None or message is None or payload is None:
+            return
         piece = payload.read_nowait()
         if payload.is_eof():
             self._payload = None

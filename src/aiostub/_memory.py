@@ -120,7 +120,8 @@ class MemoryTransport(asyncio.Transport):
         return self.peer._inbox_size
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        data = bytes(memoryview(data))  # bytes() alone would take a number for a length
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data))  # bytes() alone would take a number for a length
         if self._sent_eof:
             message = "Cannot call write() after write_eof()"
             raise RuntimeError(message)

@@ -533,6 +533,7 @@ class Reply:
         body: The bytes as sent, content coding applied; ``None`` for a stream and without a body.
         stream: What opens the chunks once more, content coding applied and none of them empty.
         one_shot: Whether that works only once.
+        takes_time: Whether it cannot be sent in one go.
 
     Raises:
         RouteError: An argument is wrong or contradicts another; the text names it.
@@ -545,6 +546,7 @@ class Reply:
     body: bytes | None
     stream: Callable[[], Chunks] | None
     one_shot: bool
+    takes_time: bool
     delay: float
     fault: Fault | None
     _kind: _Kind | None
@@ -602,6 +604,7 @@ class Reply:
             body=content,
             stream=None if open_ is None else _streamer(open_, make),
             one_shot=one_shot,
+            takes_time=open_ is not None or fault is not None or delay > 0,
             delay=delay,
             fault=fault,
             _kind=kind,
@@ -650,11 +653,6 @@ class Reply:
     def payload(self, method: str) -> bytes:
         """Give the bytes that follow the head: none for HEAD, 204, 304 and streams."""
         return b"" if method == "HEAD" else self._payload
-
-    @property
-    def takes_time(self) -> bool:
-        """Tell whether it cannot be sent in one go."""
-        return self.stream is not None or self.fault is not None or bool(self.delay)
 
     def chunked(self, version: tuple[int, int]) -> bool:
         """Tell whether the body is sent in the chunked coding, as the head says."""

@@ -323,6 +323,10 @@ class Route(CallAssertions):
 
     # What was served.
 
+    def forget_all(self) -> None:
+        """Take all calls out."""
+        self._calls.clear()
+
     def remember(self, call: Call) -> None:
         """Log a call that this route answers."""
         self._calls.append(call)

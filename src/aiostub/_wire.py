@@ -96,17 +96,18 @@ class MemoryConnector(BaseConnector):
     async def open(self, exchange: Exchange, *, queues: bool) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
-        if exchange.refuses_connection:  # a host that is gone keeps no connection alive either
-            self._forget(req)
+        if not exchange.just_replies and exchange.refuses_connection:
+            self._forget(req)  # a host that is gone keeps no connection alive either
         self._opening[req] = _Opening(exchange, queues=queues)
         try:
             connection = await self.connect(req, exchange.traces, exchange.timeout)
         finally:
             opening = self._opening.pop(req)
-        assert connection.transport is not None
         try:
             if exchange.far_end is None:  # a connection that was kept alive
-                await opening.settle()
+                if opening.is_open:
+                    await opening.settle()
+                assert connection.transport is not None
                 exchange.far_end = connection.transport.get_extra_info(FAR_END)
         except BaseException:
             connection.close()
@@ -127,7 +128,7 @@ class MemoryConnector(BaseConnector):
         self, req: ClientRequest, *_: object, **__: object
     ) -> ResponseHandler:
         opening = self._opening.get(req)
-        if opening is not None:
+        if opening is not None and opening.is_open:
             await opening.settle()
         client: ResponseHandler = self._factory()
         far_end = FarEnd.connect(self._loop, client, _extra_info(req))
@@ -165,6 +166,11 @@ class _Opening(NamedTuple):
 
     exchange: Exchange
     queues: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether anything is left to settle; for most requests it is a reply already."""
+        return self.queues or not self.exchange.just_replies
 
     async def settle(self) -> None:
         """Let the request meet the network, now that it has a place there."""

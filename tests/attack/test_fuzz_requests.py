@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
+import os
 import socket
+import uuid
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -20,11 +21,14 @@ import aiostub
 from aiostub import ANY
 
 pytest.importorskip("hypothesis")
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiohttp")  # bytes in forms
+
 few = settings(
-    max_examples=60,
+    max_examples=int(os.environ.get("ATTACK_EXAMPLES", "60")),
+    phases=[Phase.explicit, Phase.generate, *[Phase.shrink] * ("SHRINK" in os.environ)],
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
@@ -73,12 +77,16 @@ class Site:
         return web.Response(text="real")
 
     async def _start(self):
-        self._runner = web.ServerRunner(web.Server(self._answer, access_log=None))
+        app = web.Application(client_max_size=0)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, auto_decompress=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
         connector = aiohttp.TCPConnector(resolver=EveryHostIsHere(), use_dns_cache=False)
-        self.session = aiohttp.ClientSession(connector=connector)
+        self.session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=2)
+        )
 
     def close(self):
         """Leave nothing behind."""
@@ -101,7 +109,9 @@ class Site:
 def site():
     """One server and one session for all examples."""
     site = Site()
-    yield site
+    with pytest.MonkeyPatch.context() as patch:  # aiohttp draws boundaries at random
+        patch.setattr("uuid.uuid4", lambda: uuid.UUID(int=7))
+        yield site
     site.close()
 
 
@@ -164,7 +174,6 @@ header_sets = st.one_of(
             {"Host": "other.example"},
             {"User-Agent": ""},
             {"Accept": "a", "accept": "b"},
-            {"Content-Length": "3"},
             {"Connection": "close"},
             {"Connection": "keep-alive"},
             {"Expect": "100-continue"},
@@ -223,7 +232,7 @@ def writer_of(tree, subtype="mixed"):
 
 
 chunks = st.lists(st.binary(max_size=2000), max_size=5)
-big = st.sampled_from([b"x" * 70_000, bytes(range(256)) * 1100])
+big = st.sampled_from([70_000, 281_600]).map(bytes)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | odd_text,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(odd_text, inner, max_size=2),
@@ -272,16 +281,6 @@ manners = st.fixed_dictionaries(
 )
 
 
-def without_boundaries(seen: Seen) -> Seen:
-    """Replace what aiohttp draws at random, once per form."""
-    drawn = re.compile(rb"\b[0-9a-f]{32}\b")
-    headers = [
-        (name, drawn.sub(b"B" * 32, value.encode("utf-8", "surrogateescape")).decode("latin-1"))
-        for name, value in seen.headers
-    ]
-    return seen._replace(headers=headers, body=drawn.sub(b"B" * 32, seen.body))
-
-
 def as_seen(request: aiostub.Request) -> Seen:
     """Say of a logged request what a server says of one."""
     return Seen(
@@ -328,5 +327,5 @@ def test_the_log_has_what_a_real_server_got(
         return
     assert len(site.arrived) == len(stub.calls)
     request = stub.calls.last.request
-    assert without_boundaries(site.arrived[-1]) == without_boundaries(as_seen(request))
+    assert site.arrived[-1] == as_seen(request)
     assert theirs.request_info.url == request.url
