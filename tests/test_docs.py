@@ -5,7 +5,8 @@ How a page is written, so that it can be run:
 - A block of Python is run by itself, with ``await`` at the top level, and must not fail. It finds
   ``aiohttp``, ``asyncio``, ``re``, what aiostub exports, and, where it does not make its own, a
   ``stub``, started and strict, and a ``session``.
-- A block that begins with the name of a file, as a comment, is that file. Tests are run by pytest.
+- A block that begins with the name of a file, as a comment, is that file, beside those that stand
+  before it on the page. Tests are run by pytest.
 - A block of text is what the Python before it prints, and then the text of what it raises.
 - What the reader need not see stands in HTML comments that begin with one of these words:
   ``prelude``, run before every block of the page; ``before``, run before the next block; ``after``,
@@ -25,6 +26,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,16 +39,12 @@ from aiostub import RouteError, faults
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-# The recipes are held by a test of their own.
-PAGES = [
-    ROOT / "README.md",
-    *(page for page in sorted(DOCS.glob("*.md")) if not page.stem.startswith("cookbook")),
-]
 AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
 
+has_looptime = importlib.util.find_spec("looptime") is not None
 virtual_time = (
     pytest.mark.looptime
-    if importlib.util.find_spec("looptime")
+    if has_looptime
     else pytest.mark.skip(reason="looptime is not installed")
 )
 
@@ -75,7 +73,7 @@ class Block:
 
     @property
     def command(self) -> str | None:
-        """Return what stands behind ``python`` to run the block, if that is how it is run."""
+        """Return what stands behind ``python`` to run the block, if a file is to be run."""
         if self.run not in ("", "looptime"):
             return self.run
         is_test = self.file is not None and self.file.startswith("test_")
@@ -86,56 +84,215 @@ class Block:
 
 
 PIECE = re.compile(
-    r"^<!-- (?P<word>\w+)(?:: (?P<option>[^\n]*?))?(?:\n(?P<hidden>.*?))? ?-->$"
+    r"^<!-- (?P<word>prelude|before|after|run)(?:: (?P<option>[^\n]*?))?(?:\n(?P<hidden>.*?))? ?-->$"
     r"|^```(?P<language>[^\n]*)\n(?P<source>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
-CODE = {"python", "toml", "ini"}
-NOT_CODE = {"console", ""}
-
-# How the blocks of the README are run, by their first lines: it has no comments of this kind.
-README = {
-    "import aiohttp\n\n\nasync def fetch_name": "<!-- run: -m pytest -o asyncio_mode=auto -->",
-    "import re\nimport aiohttp\nfrom aiostub import ANY": """<!-- after
-await use_the_routes_of_the_readme()
--->""",
-    "stub.calls.last": "<!-- run: looptime -->",
-}
 
 
 def read(page: Path) -> list[Block]:
     """Return the blocks of code of a page, in their order."""
     text = page.read_text(encoding="utf-8")
     blocks: list[Block] = []
-    prelude, before, run = (), (), ""
+    prelude: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    run = ""
     for piece in PIECE.finditer(text):
-        word, language = piece["word"], piece["language"]
-        line = text.count("\n", 0, piece.start()) + 2
-        if word == "prelude":
-            prelude = (piece["hidden"],)
-        elif word == "before":
-            before = (piece["hidden"],)
-        elif word == "run":
-            run = piece["option"]
-        elif word == "after":
-            blocks[-1] = replace(blocks[-1], after=piece["hidden"])
-        elif language == "text":
-            blocks[-1] = replace(blocks[-1], output=piece["source"])
-        elif language in CODE:
-            hidden = (*prelude, *before)
-            blocks.append(Block(page.name, line, language, piece["source"], hidden, run=run))
-            before, run = (), ""
-        else:
-            assert language in NOT_CODE or language.startswith("{") or page.name == "README.md"
+        match piece["word"] or piece["language"]:
+            case "prelude":
+                prelude = (piece["hidden"],)
+            case "before":
+                before = (piece["hidden"],)
+            case "run":
+                run = piece["option"]
+            case "after":
+                blocks[-1] = replace(blocks[-1], after=piece["hidden"])
+            case "text":
+                blocks[-1] = replace(blocks[-1], output=piece["source"])
+            case "python" | "toml" | "ini" as language:
+                line = text.count("\n", 0, piece.start()) + 2
+                hidden = (*prelude, *before)
+                blocks.append(Block(page.name, line, language, piece["source"], hidden, run=run))
+                before, run = (), ""
     return blocks
 
 
-BLOCKS = [block for page in PAGES for block in read(page)]
-SNIPPETS = [b for b in BLOCKS if b.language == "python" and not b.file and not b.command]
-FILES = [block for block in BLOCKS if block.file or block.command]
+def readme() -> list[Block]:
+    """Return the blocks of the README, which has no comments for us."""
+    test, routes, afterwards = read(ROOT / "README.md")
+    return [
+        replace(test, source=f"# test_readme.py\n{test.source}", run=README_COMMAND),
+        replace(routes, after=USE_OF_THE_ROUTES, run="looptime"),
+        replace(afterwards, before=(CALLS_OF_THE_README,), run="looptime"),
+    ]
 
 
-def test_every_block_is_run():
-    """None is of a kind that nobody looks at."""
-    assert {b for b in BLOCKS if b.language == "python"} <= {*SNIPPETS, *FILES}
-    assert [] == [str(b) for b in FILES if not b.file]
+README_COMMAND = "-m pytest -o asyncio_mode=auto test_readme.py"
+USE_OF_THE_ROUTES = """
+class NoNetwork(aiohttp.abc.AbstractResolver):
+    async def resolve(self, *_, **__):
+        raise OSError("what passes through would be resolved now")
+
+    async def close(self):
+        pass
+
+async def get(path, method="GET", **kwargs):
+    async with session.request(method, f"https://api.example.com{path}", **kwargs) as response:
+        return response.status, await response.read()
+
+async def failure(path):
+    try:
+        await get(path)
+    except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+        return type(error).__name__.replace("Socket", "Server").replace("DNS", "")
+
+async with aiohttp.ClientSession(
+    connector=aiohttp.TCPConnector(resolver=NoNetwork()),
+    timeout=aiohttp.ClientTimeout(sock_read=5),
+) as session:
+    assert (200, b"[]") == await get("/users?page=2")
+    assert 201 == (await get("/users", "POST", json={"name": "Ada", "age": 36}))[0]
+    assert b"PNG" in (await get("/users/7/avatar"))[1]
+    assert 200 == (await get("/search?q=a", headers={"Authorization": "Bearer 1"}))[0]
+    assert [503, 503, 200, 200] == [(await get("/flaky"))[0] for _ in range(4)]
+    assert "ServerTimeoutError" == await failure("/slow")
+    assert "ServerTimeoutError" == await failure("/gone")
+    assert "ClientPayloadError" == await failure("/cut")
+    assert "ClientConnectorError" == await failure("/nowhere")
+    assert b'{"id": 7}' == (await get("/users/7"))[1]
+    assert "ClientConnectorError" == await failure("/real")
+"""
+CALLS_OF_THE_README = """
+import pytest
+
+stub = aiostub.Stub("https://api.example.com")
+with stub:
+    users = stub.post("/users").reply(503).times(3).then.reply(201)
+    async with aiohttp.ClientSession() as session:
+        for pause in (1, 2, 4, 0):
+            await session.post("https://api.example.com/users", json={"name": "Ada"})
+            await asyncio.sleep(pause)
+"""
+
+# The recipes are held by a test of their own.
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if not page.stem.startswith("cookbook")]
+BLOCKS = [*readme(), *(block for page in PAGES for block in read(page))]
+FILES = [block for block in BLOCKS if block.file]
+SNIPPETS = [block for block in BLOCKS if not block.file]
+
+
+# The blocks, run
+
+
+def as_parameter(block: Block) -> object:
+    """Return a block as a parameter of a test."""
+    marks = [virtual_time] if block.run == "looptime" else []
+    return pytest.param(block, id=str(block), marks=marks)
+
+
+def parsed(source: str, after: str) -> ast.Module:
+    """Return a block with what the page hides, put where it belongs."""
+    tree = ast.parse(source)
+    hidden = ast.parse(after).body
+    place = next((body for body in bodies(tree) if find_dots(body) is not None), None)
+    if place is not None:
+        at = find_dots(place)
+        place[at : at + 1] = hidden or place[at : at + 1]
+    elif isinstance(tree.body[-1], (ast.With, ast.AsyncWith)):
+        tree.body[-1].body += hidden
+    else:
+        tree.body += hidden
+    return tree
+
+
+def bodies(tree: ast.Module) -> Iterator[list[ast.stmt]]:
+    """Yield every list of statements."""
+    return (node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list))
+
+
+def find_dots(body: list[ast.stmt]) -> int | None:
+    """Return where a statement is ``...`` and nothing else."""
+    dots = [isinstance(s, ast.Expr) and ast.unparse(s) == "..." for s in body]
+    return dots.index(True) if True in dots else None
+
+
+def missing_names(trees: list[ast.Module]) -> set[str]:
+    """Return the names that are used and never made."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    made = {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return {name.id for name in names} - made - {n.arg for n in nodes if isinstance(n, ast.arg)}
+
+
+async def execute(trees: list[ast.Module]) -> None:
+    """Run what has been read, one after the other, in one namespace."""
+    names = {name: getattr(aiostub, name) for name in aiostub.__all__}
+    names |= {"aiohttp": aiohttp, "aiostub": aiostub, "asyncio": asyncio, "re": re}
+    missing = missing_names(trees)
+    async with contextlib.AsyncExitStack() as stack:
+        if "stub" in missing:
+            names["stub"] = await stack.enter_async_context(aiostub.Stub())
+        if "session" in missing:
+            names["session"] = await stack.enter_async_context(aiohttp.ClientSession())
+        for tree in trees:
+            code = compile(
+                tree, "tests/test_users.py", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, True
+            )
+            running = eval(code, names)
+            if inspect.iscoroutine(running):
+                await running
+
+
+def tidy(text: str) -> str:
+    """Return a text without the spaces at the ends of lines and without empty ends."""
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+@pytest.mark.parametrize("block", [as_parameter(block) for block in SNIPPETS])
+async def test_a_block_runs(block, monkeypatch, tmp_path):
+    """It does what the page says; what it prints and raises is shown."""
+    monkeypatch.chdir(tmp_path)
+    trees = [*map(ast.parse, block.before), parsed(block.source, block.after)]
+    raised = ""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            await execute(trees)
+        except (aiostub.AiostubError, AssertionError) as error:
+            if block.output is None:
+                raise
+            raised = str(error)
+    if block.output is not None:
+        assert tidy(block.output) == tidy(f"{printed.getvalue()}\n{raised}")
+
+
+RUNNABLE = [block for block in FILES if block.command]
+
+
+@pytest.mark.parametrize("block", RUNNABLE, ids=str)
+def test_a_file_runs(block, tmp_path):
+    """It does so as a user runs it, in a process of its own; its text is part of what comes."""
+    if "looptime" in block.source and not has_looptime:
+        pytest.skip("looptime is not installed")
+    for each in FILES:
+        if each.page == block.page and each.line <= block.line:
+            (tmp_path / each.file).write_text(each.source, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, *block.command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTEST_ADDOPTS": "-p no:randomly -p no:cacheprovider"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    shown = done.stdout + done.stderr
+    if block.output is None:
+        assert 0 == done.returncode, shown
+    else:
+        assert without_times(block.output) in without_times(shown)
+
+
+def without_times(text: str) -> str:
+    """Return a text whose lines say nothing of how long something took, nor how wide columns are."""
+    timeless = re.sub(r"\b[\d.]+ ?(?:ms|s|min)\b", "#", tidy(text))
+    return re.sub(r"[ ─=_-]{2,}", " ", timeless)

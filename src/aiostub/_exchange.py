@@ -77,11 +77,11 @@ if TYPE_CHECKING:
     from aiohttp import BaseConnector
     from aiohttp.connector import Connection
     from aiohttp.http_exceptions import HttpProcessingError
-    from aiohttp.http_parser import RawRequestMessage
     from aiohttp.tracing import Trace
 
     from aiostub._calls import Log
-    from aiostub._far_end import FarEnd
+    from aiostub._far_end import FarEnd, Head
+    from aiostub._request import Headers
     from aiostub._route import Route
 
 _logger = logging.getLogger("aiostub")
@@ -364,7 +364,7 @@ class Exchange:
 
     # What the far end tells.
 
-    def head_arrived(self, message: RawRequestMessage) -> None:
+    def head_arrived(self, message: Head) -> None:
         """Take the head of the request as it is on the wire."""
         self._arrived(message.headers)
         self._go_on()
@@ -373,7 +373,7 @@ class Exchange:
         """Take a piece of the body."""
         self._received.append(data)
 
-    def request_arrived(self, message: RawRequestMessage, data: bytes) -> None:
+    def request_arrived(self, message: Head, data: bytes) -> None:
         """Learn that the request is complete: it can be answered now."""
         if data:
             self._received.append(data)
@@ -391,7 +391,7 @@ class Exchange:
         """Learn that the client has closed the connection: nobody waits for an answer."""
         self._stop_tasks()
 
-    def _arrived(self, headers: CIMultiDictProxy[str], *, complete: bool = False) -> None:
+    def _arrived(self, headers: Headers, *, complete: bool = False) -> None:
         self.request = self._with(headers, b"".join(self._received), complete=complete)
         if not self._replays:  # a body that can be sent only once is missing from a re-send
             self.call.request = self.request
@@ -703,7 +703,7 @@ class Exchange:
         whole = bytes(known) if isinstance(known, (bytes, bytearray)) else b""
         return self._with(headers, whole, complete=True)
 
-    def _with(self, headers: CIMultiDictProxy[str], body: bytes, *, complete: bool) -> Request:
+    def _with(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
         """Return the request as it is on the wire."""
         req = self.client_request
         return Request(

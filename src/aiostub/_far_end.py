@@ -13,19 +13,24 @@ aiohttp's private names used here, and why:
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol, cast
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy, RawRequestMessage
+from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub._memory import MemoryTransport, connect_in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.streams import StreamReader
+
+    from aiostub._request import Headers
 
 FAR_END = "aiostub.far_end"  # the extra info of a client's transport that leads here
 
@@ -36,16 +41,59 @@ _SLICE = 256 * 1024  # asyncio reads a socket in pieces of this size at the most
 _LLHTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
+# What makes more of a head than a line of text for each header.
+_SPECIAL_HEADER = re.compile(
+    rb"\r\n(?:connection|content-length|expect|transfer-encoding|upgrade):", re.IGNORECASE
+)
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class Head(Protocol):
+    """The head of a request, as aiohttp's parser gives it."""
+
+    @property
+    def headers(self) -> Headers: ...
+    @property
+    def version(self) -> tuple[int, int]: ...
+    @property
+    def should_close(self) -> bool: ...
+
+
+class PlainHead(NamedTuple):
+    """The head of a request without a body, whose lines are read when somebody asks for them.
+
+    Most requests are such, and parsing them is the dearest thing that the far end does.
+    """
+
+    headers: Callable[[], CIMultiDictProxy[str]]
+    version: tuple[int, int] = (1, 1)
+    should_close: bool = False
+
+    @classmethod
+    def of(cls, data: bytes) -> PlainHead | None:
+        """Return the head that these bytes are, if they are one and nothing special is in it."""
+        if not data.endswith(_END_OF_HEAD) or _SPECIAL_HEADER.search(data):
+            return None
+        is_whole = data.find(_END_OF_HEAD) == len(data) - len(_END_OF_HEAD)
+        return cls(partial(_lines, data)) if is_whole and b" HTTP/1.1\r\n" in data else None
+
+
+def _lines(head: bytes) -> CIMultiDictProxy[str]:
+    lines = head.decode("utf-8", "surrogateescape").split("\r\n")[1:-2]
+    pairs = (line.partition(":") for line in lines)
+    return CIMultiDictProxy(CIMultiDict((name, value.strip(" \t")) for name, _, value in pairs))
+
+
 class Reader(Protocol):
     """Be told what arrives at the far end."""
 
-    def head_arrived(self, message: RawRequestMessage) -> None:
+    def head_arrived(self, message: Head) -> None:
         """Take the request line and the headers."""
 
     def body_arrived(self, data: bytes) -> None:
         """Take a piece of the body, its transfer coding undone."""
 
-    def request_arrived(self, message: RawRequestMessage, data: bytes) -> None:
+    def request_arrived(self, message: Head, data: bytes) -> None:
         """Learn that the request is complete, with the last piece of its body."""
 
     def request_refused(self, error: HttpProcessingError) -> None:
@@ -62,8 +110,9 @@ class FarEnd(BaseProtocol):
         super().__init__(loop)
         self.wire: MemoryTransport = cast("MemoryTransport", None)  # set when connected
         self.raw: list[bytes] = []  # what came, for a replay to a real server
-        self.message: RawRequestMessage | None = None
+        self.message: Head | None = None
         self._reader: Reader | None = None
+        self._method = ""
         self._requests: Any = None
         self._payload: StreamReader | None = None
         self._half_closed = False
@@ -100,11 +149,13 @@ class FarEnd(BaseProtocol):
     def begin(self, reader: Reader, method: str) -> None:
         """Read the next request for *reader*."""
         self._reader = reader
-        self._payload = None
-        self.message = None
+        self._method = method
+        self._requests = self._payload = self.message = None
         self.raw.clear()
-        parser = HttpRequestParser if method in _LLHTTP_METHODS else HttpRequestParserPy
-        self._requests = parser(
+
+    def _new_parser(self) -> Any:
+        known = self._method in _LLHTTP_METHODS
+        return (HttpRequestParser if known else HttpRequestParserPy)(
             self,
             self._loop,
             _NO_LIMIT,
@@ -134,6 +185,12 @@ class FarEnd(BaseProtocol):
         if self.message is not None and self._payload is None:
             return  # behind a complete request: bytes of an upgraded connection
         self.raw.append(data)
+        if self._requests is None:
+            self.message = PlainHead.of(data)
+            if self.message is not None:
+                self._reader.request_arrived(self.message, b"")
+                return
+            self._requests = self._new_parser()
         try:
             messages, _upgraded, _tail = self._requests.feed_data(data)
         except HttpProcessingError as error:

@@ -11,6 +11,7 @@ import gzip
 import json
 import weakref
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.feedparser import BytesFeedParser
@@ -27,7 +28,7 @@ from urllib.parse import parse_qsl, unquote
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import aiohttp
     from yarl import URL
@@ -62,13 +63,17 @@ class Part:
     body: bytes
 
 
+Headers: TypeAlias = CIMultiDictProxy[str] | CIMultiDict[str] | Callable[[], CIMultiDictProxy[str]]
+
+
 class Request:
     """Show one request, read-only.
 
     Args:
         method: upper case.
         url: as the app's request had it.
-        headers: the header lines; a mutable multidict is copied.
+        headers: the header lines, or what reads them when they are asked for; a mutable
+            multidict is copied.
         body: transfer coding undone, content coding kept; ``None`` until some has arrived.
         complete: whether that is all of it.
         sent: whether ``headers`` are the final ones of the wire, automatic ones included.
@@ -97,7 +102,7 @@ class Request:
         self,
         method: str,
         url: URL,
-        headers: CIMultiDictProxy[str] | CIMultiDict[str],
+        headers: Headers,
         *,
         body: bytes | None = None,
         complete: bool = True,
@@ -111,7 +116,7 @@ class Request:
             headers = CIMultiDictProxy(headers.copy())
         self._method = method
         self._url = url
-        self._headers = headers
+        self._headers: CIMultiDictProxy[str] | Callable[[], CIMultiDictProxy[str]] = headers
         self._body = body
         self._complete = complete and body is not None
         self._sent = sent
@@ -153,6 +158,8 @@ class Request:
     @property
     def headers(self) -> CIMultiDictProxy[str]:
         """The header lines on the wire: cookies, authentication and automatic ones included."""
+        if not isinstance(self._headers, CIMultiDictProxy):
+            self._headers = self._headers()
         return self._headers
 
     @property
@@ -195,7 +202,7 @@ class Request:
         """The cookies that were sent, by name (RFC 6265 section 5.4)."""
         pairs = (
             pair.partition("=")
-            for line in self._headers.getall("Cookie", ())
+            for line in self.headers.getall("Cookie", ())
             for pair in line.split(";")
         )
         return {
@@ -244,13 +251,13 @@ class Request:
 
     def _decoded_body(self) -> bytes:
         if "body" not in self._views:
-            codings = ",".join(self._headers.getall("Content-Encoding", ()))
+            codings = ",".join(self.headers.getall("Content-Encoding", ()))
             self._views["body"] = _decoded(self.body, codings)
         body: bytes = self._views["body"]
         return body
 
     def _content_type(self) -> Message:
-        return _header_of("Content-Type", self._headers.get("Content-Type", ""))
+        return _header_of("Content-Type", self.headers.get("Content-Type", ""))
 
     def _urlencoded_fields(self) -> list[tuple[str, str]]:
         charset = self._content_type().get_content_charset("utf-8")

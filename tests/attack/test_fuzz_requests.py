@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:aiohttp")  # bytes in forms
 
+OLD = aiohttp.__version__.startswith(("3.9.", "3.10."))
+
 few = settings(
     max_examples=int(os.environ.get("ATTACK_EXAMPLES", "60")),
     phases=[Phase.explicit, Phase.generate, *[Phase.shrink] * ("SHRINK" in os.environ)],
@@ -308,7 +310,10 @@ def test_the_log_has_what_a_real_server_got(
 
     def make():
         given = {"params": params, "headers": headers, "cookies": cookies}
-        return {**{k: v for k, v in given.items() if v is not None}, **body(), **manners}
+        made = {**{k: v for k, v in given.items() if v is not None}, **body(), **manners}
+        if OLD and "chunked" in made and not made.keys() & {"json", "data"}:
+            del made["chunked"]  # which aiohttp announces from 3.11 on only, but sends
+        return made
 
     async def both():
         site.arrived.clear()
@@ -320,6 +325,7 @@ def test_the_log_has_what_a_real_server_got(
 
     stub, (outcome, ours), (real_outcome, theirs) = site.run(both())
     assert real_outcome == outcome, (theirs, ours)
+    if "Timeout" in outcome: print("TIMEOUT", theirs, ours, method, url(site.port), make())
     if outcome != "ok":
         return
     assert (theirs.status, theirs.url, theirs.real_url) == (ours.status, ours.url, ours.real_url)
