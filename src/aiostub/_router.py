@@ -113,7 +113,9 @@ class Router:
         return route
 
     def insert(self, route: Route) -> None:
-        """Put a route where its order says."""
+        """Put a route where its order says; those that follow stand behind or in front of it."""
+        self._first = min(self._first, route.order)
+        self._last = max(self._last, route.order)
         insort(self.routes, route, key=_by_order)
         self._bucket_of(route.pattern).insert(route)
 

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from aiostub._stub import Stub
 
-_stubs_key: pytest.StashKey[list[Stub]] = pytest.StashKey()
+_stub_key: pytest.StashKey[Stub] = pytest.StashKey()
 _guard_key: pytest.StashKey[Stub] = pytest.StashKey()
 
 _MARKER = (
@@ -67,7 +67,7 @@ def aiostub_fixture(request: pytest.FixtureRequest) -> Iterator[Stub]:
 
     stub = Stub(**_arguments(request), param="aiostub")
     stub._registry.is_fixture = True
-    request.node.stash.setdefault(_stubs_key, []).append(stub)
+    request.node.stash[_stub_key] = stub
     with stub._until_torn_down():
         yield stub
 
@@ -100,13 +100,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     try:
         result = yield
     except BaseException as error:
-        for stub in item.stash.get(_stubs_key, []):
-            stub._registry.check(error)
+        _check(item, error)
         raise
-    stubs = item.stash.get(_stubs_key, [])
-    for stub in stubs:
-        stub._registry.check(_unittest_error(item))
+    _check(item, _unittest_error(item))
     return result
+
+
+def _check(item: pytest.Item, error: BaseException | None) -> None:
+    stub = item.stash.get(_stub_key, None)
+    if stub is not None:
+        stub._registry.check(error)
 
 
 def _unittest_error(item: pytest.Item) -> BaseException | None:
@@ -122,7 +125,8 @@ def pytest_runtest_makereport(
     """Show the calls of a failing test."""
     report = yield
     if report.when == "call" and report.failed:
-        for stub in item.stash.get(_stubs_key, []):
+        stub = item.stash.get(_stub_key, None)
+        if stub is not None:
             report.sections.append(("aiostub calls", stub.calls.timeline(masked=True)))
         if call.excinfo is not None and not hasattr(call.excinfo.value, "add_note"):
             notes = getattr(call.excinfo.value, "__notes__", [])
