@@ -6,6 +6,7 @@ re-send meets again.
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,8 +16,6 @@ from aiohttp import ClientOSError, ClientRequest
 from aiostub._calls import Call, Origin
 
 if TYPE_CHECKING:
-    import asyncio
-
     from aiohttp.tracing import Trace
 
     from aiostub._registry import Decision, Registry
@@ -42,12 +41,18 @@ class ClientCall:
         aiohttp makes a ``ClientOSError`` of every ``OSError``. A class of the user's own that
         derives from it reaches the app as it is.
         """
-        met = None if self.last is None else self.last.error
-        if self.last is None or met is None or error.__cause__ is not met:
+        last = self.last
+        met = None if last is None else last.error
+        if last is None or met is None:
             return error
-        if type(error) is ClientOSError and not _is_bare(met):
+        if type(error) is ClientOSError and error.__cause__ is met and not _is_bare(met):
             return met
-        self.last.error = error
+        # On aiohttp 3.9 a timer around connect() cancels it: only out here it is a timeout.
+        timed_out = isinstance(met, asyncio.CancelledError) and isinstance(
+            error, asyncio.TimeoutError
+        )
+        if timed_out or error.__cause__ is met:
+            last.error = error
         return error
 
     def answered(self, loop: asyncio.AbstractEventLoop) -> None:

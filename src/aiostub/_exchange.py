@@ -10,6 +10,7 @@ Rules of the file:
 
 aiohttp's private names used here, and why:
 
+- ``aiohttp.helpers.ceil_timeout``: how aiohttp's connectors time a connection.
 - ``aiohttp.helpers.set_result`` and ``set_exception``: for futures that may be cancelled.
 - ``ClientRequest._timer`` (``timeout``, ``_cancelled``): the total timer, to fire it, and to see
   that it has.
@@ -36,7 +37,7 @@ from aiohttp import (
     ClientResponse,
     ClientTimeout,
 )
-from aiohttp.helpers import set_exception, set_result
+from aiohttp.helpers import ceil_timeout, set_exception, set_result
 from aiohttp.payload import BytesPayload
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -326,11 +327,8 @@ class Exchange:
         raise error
 
     async def _delay_connection(self, delay: float) -> None:
-        limit = self.timeout.sock_connect
-        if limit and delay >= limit:
-            await self._pause(limit)
-            raise asyncio.TimeoutError
-        await self._pause(delay)
+        async with ceil_timeout(self.timeout.sock_connect, self.timeout.ceil_threshold):
+            await self._pause(delay)
 
     async def _pause(self, delay: float) -> None:
         """Wait as long as a step says, unless its stub is stopped."""
