@@ -10,8 +10,9 @@ How a page is written, so that it can be run:
 - A block of text is what the Python before it prints, and then the text of what it raises.
 - What the reader need not see stands in HTML comments that begin with one of these words:
   ``prelude``, run before every block of the page; ``before``, run before the next block; ``after``,
-  run where the block before it says ``...``, else in the ``with`` that ends it, else behind it;
-  ``run:``, for the next block: ``looptime``, or what stands behind ``python`` to run a file.
+  run where the block before it says ``...``, else in the ``with`` that ends it, else behind it
+  (several of them: one for each ``...``); ``run:``, for the next block: ``looptime``, or what
+  stands behind ``python`` to run a file.
 """
 
 from __future__ import annotations
@@ -22,9 +23,7 @@ import contextlib
 import importlib.util
 import inspect
 import io
-import os
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -33,9 +32,12 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
+from yarl import URL
 
 import aiostub
-from aiostub import RouteError, faults
+from aiostub import Request, RouteError, faults
+from aiostub._match import build_rules, canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -61,7 +63,7 @@ class Block:
     language: str
     source: str
     before: tuple[str, ...] = ()
-    after: str = ""
+    after: tuple[str, ...] = ()
     run: str = ""
     output: str | None = None
 
@@ -106,7 +108,7 @@ def read(page: Path) -> list[Block]:
             case "run":
                 run = piece["option"]
             case "after":
-                blocks[-1] = replace(blocks[-1], after=piece["hidden"])
+                blocks[-1] = replace(blocks[-1], after=(*blocks[-1].after, piece["hidden"]))
             case "text":
                 blocks[-1] = replace(blocks[-1], output=piece["source"])
             case "python" | "toml" | "ini" as language:
@@ -122,7 +124,7 @@ def readme() -> list[Block]:
     test, routes, afterwards = read(ROOT / "README.md")
     return [
         replace(test, source=f"# test_readme.py\n{test.source}", run=README_COMMAND),
-        replace(routes, after=USE_OF_THE_ROUTES, run="looptime"),
+        replace(routes, after=(USE_OF_THE_ROUTES,), run="looptime"),
         replace(afterwards, before=(CALLS_OF_THE_README,), run="looptime"),
     ]
 
@@ -190,30 +192,27 @@ def as_parameter(block: Block) -> object:
     return pytest.param(block, id=str(block), marks=marks)
 
 
-def parsed(source: str, after: str) -> ast.Module:
-    """Return a block with what the page hides, put where it belongs."""
+def parsed(source: str, hidden: tuple[str, ...]) -> ast.Module:
+    """Return a block with what the page hides, each piece put where it belongs."""
     tree = ast.parse(source)
-    hidden = ast.parse(after).body
-    place = next((body for body in bodies(tree) if find_dots(body) is not None), None)
-    if place is not None:
-        at = find_dots(place)
-        place[at : at + 1] = hidden or place[at : at + 1]
-    elif isinstance(tree.body[-1], (ast.With, ast.AsyncWith)):
-        tree.body[-1].body += hidden
-    else:
-        tree.body += hidden
+    for piece in hidden:
+        body, dots = next(dots_of(tree), (end_of(tree), slice(len(end_of(tree)), None)))
+        body[dots] = ast.parse(piece).body
     return tree
 
 
-def bodies(tree: ast.Module) -> Iterator[list[ast.stmt]]:
-    """Yield every list of statements."""
-    return (node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list))
+def dots_of(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], slice]]:
+    """Yield where a statement is ``...`` and nothing else."""
+    for body in (node.body for node in ast.walk(tree) if hasattr(node, "body")):
+        for at, statement in enumerate(body if isinstance(body, list) else ()):
+            if isinstance(statement, ast.Expr) and ast.unparse(statement) == "...":
+                yield body, slice(at, at + 1)
 
 
-def find_dots(body: list[ast.stmt]) -> int | None:
-    """Return where a statement is ``...`` and nothing else."""
-    dots = [isinstance(s, ast.Expr) and ast.unparse(s) == "..." for s in body]
-    return dots.index(True) if True in dots else None
+def end_of(tree: ast.Module) -> list[ast.stmt]:
+    """Return the statements of the ``with`` that ends a block, else of the block."""
+    last = tree.body[-1]
+    return last.body if isinstance(last, (ast.With, ast.AsyncWith)) else tree.body
 
 
 def missing_names(trees: list[ast.Module]) -> set[str]:
@@ -265,29 +264,26 @@ async def test_a_block_runs(block, monkeypatch, tmp_path):
         assert tidy(block.output) == tidy(f"{printed.getvalue()}\n{raised}")
 
 
+IN_PYTEST = ("-p", "no:randomly", "-o", "asyncio_default_fixture_loop_scope=function")
 RUNNABLE = [block for block in FILES if block.command]
 
 
 @pytest.mark.parametrize("block", RUNNABLE, ids=str)
-def test_a_file_runs(block, tmp_path):
-    """It does so as a user runs it, in a process of its own; its text is part of what comes."""
+def test_a_file_runs(block, pytester):
+    """It does so as a user runs it; its text is a part of what comes."""
     if "looptime" in block.source and not has_looptime:
         pytest.skip("looptime is not installed")
     for each in FILES:
         if each.page == block.page and each.line <= block.line:
-            (tmp_path / each.file).write_text(each.source, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, *block.command.split()],
-        cwd=tmp_path,
-        env={**os.environ, "PYTEST_ADDOPTS": "-p no:randomly -p no:cacheprovider"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    shown = done.stdout + done.stderr
+            (pytester.path / each.file).write_text(each.source, encoding="utf-8")
+    command = block.command.split()
+    if command[:2] == ["-m", "pytest"]:
+        done = pytester.runpytest_inprocess(*IN_PYTEST, *command[2:])
+    else:
+        done = pytester.run(sys.executable, *command)
+    shown = "\n".join([*done.outlines, *done.errlines])
     if block.output is None:
-        assert 0 == done.returncode, shown
+        assert 0 == done.ret, shown
     else:
         assert without_times(block.output) in without_times(shown)
 
@@ -296,3 +292,128 @@ def without_times(text: str) -> str:
     """Return a text whose lines say nothing of how long something took, nor how wide columns are."""
     timeless = re.sub(r"\b[\d.]+ ?(?:ms|s|min)\b", "#", tidy(text))
     return re.sub(r"[ ─=_-]{2,}", " ", timeless)
+
+
+# The tables
+
+
+def rows(page: str, *head: str) -> list[list[str]]:
+    """Return the rows of the tables of a page whose heads begin with these cells."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    cells = [[line.strip("|").split(" | ") for line in each.splitlines()] for each in tables]
+    found = [[[c.strip() for c in row] for row in table] for table in cells]
+    return [row for table in found if table[0][: len(head)] == list(head) for row in table[2:]]
+
+
+def plain(cell: str) -> str:
+    """Return what a cell says of this aiohttp, without its quotes."""
+    newer, older = re.fullmatch(r"(.*?)(?: \(aiohttp 3\.9: (.*)\))?", cell).groups()
+    return (older if older and AIOHTTP < (3, 10) else newer).replace("`", "")
+
+
+PATIENT = aiohttp.ClientTimeout(total=300, sock_read=60)
+
+
+async def outcome(stub: aiostub.Stub, timeout: aiohttp.ClientTimeout = PATIENT, **kwargs) -> str:
+    """Ask the stub for the report, and say what comes of it in the words of the tables."""
+    loop = asyncio.get_running_loop()
+    where, received, began = "from the call", 0, loop.time()
+    async with stub, aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            async with session.get(REPORT, **kwargs) as response:
+                where = "while reading"
+                assert 200 == response.status
+                async for chunk in response.content.iter_any():
+                    received += len(chunk)
+            said = "the body"
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            status = f" with status {error.status}" if hasattr(error, "status") else ""
+            behind = f", behind {received} bytes" if received else ""
+            said = f"{type(error).__name__}{status} {where}{behind}"
+    seconds = loop.time() - began
+    return said if seconds < 1 else f"{said}, after {seconds:.3g} s"
+
+
+REPORT = "https://api.example.com/report"
+IN_FAIL, IN_REPLY = (
+    {fault.strip("`"): plain(seen) for fault, _, seen in rows("failures.md", head)}
+    for head in ("in `fail()`", "in `reply(fault=)`")
+)
+ALL_FAULTS = {name for name in faults.__all__ if name.islower()}
+
+
+def named_fault(text: str) -> faults.Fault:
+    """Make the fault that a table names."""
+    return eval(f"faults.{text}", {"faults": faults})
+
+
+def test_the_tables_have_every_fault():
+    """None is left out, and the second table has those that a reply can have."""
+    assert ALL_FAULTS == {text.partition("(")[0] for text in IN_FAIL}
+    assert {text.partition("(")[0] for text in IN_REPLY} == {
+        name for name in ALL_FAULTS if can_spoil(name)
+    }
+
+
+def can_spoil(name: str) -> bool:
+    """Tell whether a reply takes a fault."""
+    arguments = "20" if name == "drip" else ""
+    try:
+        aiostub.Reply(text="x", fault=named_fault(f"{name}({arguments})"))
+    except RouteError:
+        return False
+    return True
+
+
+@virtual_time
+@pytest.mark.parametrize(("text", "seen"), IN_FAIL.items())
+async def test_a_fault_in_fail_is_what_the_table_says(text, seen):
+    """The app sees that exception, there and then."""
+    stub = aiostub.Stub()
+    stub.get(REPORT).fail(named_fault(text))
+    proxy = {"proxy": "http://proxy.example.com"} if text == "proxy()" else {}
+    assert seen == await outcome(stub, **proxy)
+
+
+@virtual_time
+@pytest.mark.parametrize(("text", "seen"), IN_REPLY.items())
+async def test_a_fault_in_a_reply_is_what_the_table_says(text, seen):
+    """The app sees that exception, there and then, behind so much of the body."""
+    stub = aiostub.Stub()
+    stub.get(REPORT).reply(text="x" * 100, fault=named_fault(text))
+    assert seen == await outcome(stub)
+
+
+@pytest.mark.parametrize(("step", "seen"), rows("timeouts.md", "step"))
+async def test_a_timer_is_what_the_table_says(step, seen):
+    """The app sees that exception from the call."""
+    which = re.search(r'"(\w+)"', step)[1]
+    stub = aiostub.Stub()
+    stub.get(REPORT).timeout(which)
+    name = plain(seen).partition(",")[0]
+    assert f"{name} from the call" == await outcome(stub, aiohttp.ClientTimeout(**{which: 5}))
+
+
+@pytest.mark.parametrize(("route", "request_url", "same"), rows("matching.md", "route"))
+async def test_two_urls_are_the_same_where_the_table_says_so(route, request_url, same):
+    """A route for the one answers a request for the other, or does not."""
+    async with aiostub.Stub(strict=False) as stub, aiohttp.ClientSession() as session:
+        stub.get(route.strip("`")).reply()
+        try:
+            async with session.get(request_url.strip("`")):
+                answered = "yes"
+        except aiostub.UnmatchedRequest:
+            answered = "no"
+    assert same.partition(":")[0] == answered
+
+
+@pytest.mark.parametrize(("rule", "through", "not_through"), rows("passing-through.md", "rule"))
+def test_a_rule_lets_through_what_the_table_says(rule, through, not_through):
+    """It names that URL, and does not name the other."""
+    value = eval(rule.strip("`"), {"re": re})
+    (built,) = build_rules([value])
+    assert [True, False] == [
+        built.matches(Request("GET", url, CIMultiDict()), canonical(url))
+        for url in (URL(through.strip("`")), URL(not_through.strip("`")))
+    ]

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixture, marker, ini options, guard and report, each in a pytest of its own."""
+"""The pytest plugin: fixture, marker, ini options, guard and report, in a pytest of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 import aiostub
 
-# A run in this process forgets what it imports; a second copy of the package would not know the first.
+# A run in this process forgets what it imports, and two copies of the package do not mix.
 LOADED = (aiostub.Stub, aiostub.Calls)
 
 HEAD = """
@@ -495,9 +495,9 @@ class TestGuard:
 
     def test_without_it_requests_go_their_way(self, run):
         """To the real server."""
-        run(
-            "async def test_it(): assert await with_real_server(ask) == 'real'"
-        ).assert_outcomes(passed=1)
+        run("async def test_it(): assert await with_real_server(ask) == 'real'").assert_outcomes(
+            passed=1
+        )
 
     def test_what_may_pass(self, run):
         """By the ini option, by a stub, or because it is a test server."""

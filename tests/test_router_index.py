@@ -19,9 +19,9 @@ from aiostub._steps import Step
 from aiostub.typing import UNSET
 
 pytest.importorskip("hypothesis")
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule  # noqa: E402
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 HERE = Place(__file__, 1)
 
@@ -60,9 +60,7 @@ URLS = (
     URL("http://a.test/x?q=1"),
 )
 SENT = tuple(
-    URL(url)
-    for url in URLS
-    if isinstance(url, str) and "{" not in url and not url.startswith("/")
+    URL(url) for url in URLS if isinstance(url, str) and "{" not in url and not url.startswith("/")
 )
 METHODS = ("GET", "GET", "GET", "POST", None)
 PARAMS = (

@@ -97,7 +97,7 @@ class TestScripts:
         """A script goes from a failure over a timer and a handler to a reply."""
         route = stub.get(URL).fail(ValueError("no")).then.timeout()
         route.then.handle(lambda request: 201).then.reply(204)
-        with pytest.raises(ValueError, match="^no$"):
+        with pytest.raises(ValueError, match=r"^no$"):
             await ask(session)
         with pytest.raises(asyncio.TimeoutError):
             await ask(session)
@@ -197,13 +197,14 @@ def counted(route, count):
 REFUSED = {
     "a second step": (
         lambda r: r.reply(200).reply(201),
-        "a second step without .then: reply(200) stands before reply(201); "
-        "write .then between them",
+        (
+            "a second step without .then: reply(200) stands before reply(201); "
+            "write .then between them"
+        ),
     ),
     "a second step of another kind": (
         lambda r: r.fail(OSError).hang(),
-        "a second step without .then: fail(OSError) stands before hang(); "
-        "write .then between them",
+        "a second step without .then: fail(OSError) stands before hang(); write .then between them",
     ),
     "then without a step": (
         lambda r: r.then,
@@ -274,13 +275,17 @@ REFUSED = {
     ),
     "a one-shot stream for two": (
         lambda r: r.reply(stream=iter([b"a"])).times(2),
-        "times(2): stream is a one-shot iterator, which cannot be served again; "
-        "give a list or a callable that makes one",
+        (
+            "times(2): stream is a one-shot iterator, which cannot be served again; "
+            "give a list or a callable that makes one"
+        ),
     ),
     "a one-shot stream for ever": (
         lambda r: r.reply(stream=(b"a" for _ in ())).always(),
-        "always(): stream is a one-shot iterator, which cannot be served again; "
-        "give a list or a callable that makes one",
+        (
+            "always(): stream is a one-shot iterator, which cannot be served again; "
+            "give a list or a callable that makes one"
+        ),
     ),
     "an unknown timer": (
         lambda r: r.timeout("read"),
@@ -316,8 +321,10 @@ REFUSED = {
     ),
     "a fault of which reply": (
         lambda r: r.fail(faults.reset(after=5)),
-        "exc: faults.reset(after=5) has no body to count in; "
-        "use reply(..., fault=faults.reset(after=5))",
+        (
+            "exc: faults.reset(after=5) has no body to count in; "
+            "use reply(..., fault=faults.reset(after=5))"
+        ),
     ),
     "a fault of the connection in a reply": (
         lambda r: r.reply(text="a", fault=faults.refused()),
@@ -367,7 +374,7 @@ class TestRouteErrors:
     async def test_a_refused_link_leaves_the_route_as_it_was(self, stub, session):
         """A test may go on after it."""
         route = stub.get(URL).reply(text="a")
-        for wrong in (lambda: route.reply(), lambda: route.times(0), lambda: route.timeout("x")):
+        for wrong in (route.reply, lambda: route.times(0), lambda: route.timeout("x")):
             with pytest.raises(RouteError):
                 wrong()
         assert ["a"] == await texts(session, 1)
@@ -591,7 +598,7 @@ class TestHandlers:
     @pytest.mark.parametrize(("returned", "status", "kind", "text"), RETURNED)
     @pytest.mark.parametrize("is_async", [False, True])
     async def test_what_it_returns_becomes_the_reply(
-        self, stub, session, returned, status, kind, text, is_async
+        self, stub, session, *, returned, status, kind, text, is_async
     ):
         """A Reply as it stands; plain values by their kind."""
 
@@ -646,7 +653,7 @@ class TestHandlers:
     async def test_a_dict_that_cannot_be_serialised_is_a_route_error(self, lenient, session):
         """As it is in `reply`."""
         lenient.get(URL).handle(lambda request: {"a": object()})
-        with pytest.raises(RouteError, match="^json: cannot be serialised"):
+        with pytest.raises(RouteError, match=r"^json: cannot be serialised"):
             await ask(session)
 
     async def test_a_reply_may_stream_be_delayed_and_spoiled(self, stub, session):
@@ -813,7 +820,9 @@ class TestPathParameters:
 
     async def test_a_parameter_may_be_called_request(self, stub, session):
         """It stands in `request.path_params`; the first argument stays the request."""
-        stub.get("/{request}").handle(lambda request, **rest: [request.path_params["request"], rest])
+        stub.get("/{request}").handle(
+            lambda request, **rest: [request.path_params["request"], rest]
+        )
         async with session.get("http://api.test/x") as response:
             assert ["x", {}] == await response.json()
 
@@ -839,7 +848,9 @@ class TestNone:
     async def test_the_use_is_given_back_in_the_midst_of_a_script(self, stub, session):
         """The step that declined is the next one to be asked, not the one behind it."""
         answers = iter([None, "handled"])
-        stub.get(URL).reply(text="a").then.handle(lambda request: next(answers)).then.reply(text="c")
+        stub.get(URL).reply(text="a").then.handle(lambda request: next(answers)).then.reply(
+            text="c"
+        )
         stub.get(URL).reply(text="b")
         assert ["a", "b", "handled", "c"] == await texts(session, 4)
 
@@ -941,6 +952,7 @@ class TestRaising:
     @pytest.mark.parametrize("is_async", [False, True])
     async def test_the_class_and_its_arguments_arrive(self, stub, session, error, is_async):
         """As they were raised."""
+
         def refuse(request):
             raise error
 
@@ -965,7 +977,9 @@ class TestRaising:
         assert type(error) is type(caught.value.__cause__)
         assert 1 == len(stub.calls)
 
-    @pytest.mark.parametrize("callback", [mock.Mock(side_effect=[]), lambda request: next(iter(()))])
+    @pytest.mark.parametrize(
+        "callback", [mock.Mock(side_effect=[]), lambda request: next(iter(()))]
+    )
     async def test_running_out_of_answers_is_a_runtime_error(self, stub, session, callback):
         """As Python makes one of every StopIteration that leaves a coroutine."""
         stub.get(URL).handle(callback)
@@ -1346,15 +1360,16 @@ CONNECT_TIMEOUT = getattr(aiohttp, "ConnectionTimeoutError", aiohttp.ServerTimeo
 READ_TIMEOUT = getattr(aiohttp, "SocketTimeoutError", aiohttp.ServerTimeoutError)
 
 
+FIRED = {
+    "total": asyncio.TimeoutError,
+    "connect": CONNECT_TIMEOUT,
+    "sock_connect": CONNECT_TIMEOUT,
+    "sock_read": READ_TIMEOUT,
+}
+
+
 class TestTimers:
     """`timeout(which)` lets that timer of the client fire at once."""
-
-    FIRED = {
-        "total": asyncio.TimeoutError,
-        "connect": CONNECT_TIMEOUT,
-        "sock_connect": CONNECT_TIMEOUT,
-        "sock_read": READ_TIMEOUT,
-    }
 
     @pytest.mark.parametrize("method", ["GET", "POST"])
     @pytest.mark.parametrize("which", FIRED)
@@ -1363,9 +1378,9 @@ class TestTimers:
         stub.request(method, URL).timeout(which)
         timers = {"total": None, "sock_connect": None, which: 3600}
         start = asyncio.get_running_loop().time()
-        with pytest.raises(self.FIRED[which]) as caught:
+        with pytest.raises(FIRED[which]) as caught:
             await ask(session, method, timeout=aiohttp.ClientTimeout(**timers))
-        assert self.FIRED[which] is type(caught.value)
+        assert FIRED[which] is type(caught.value)
         assert asyncio.get_running_loop().time() - start < 60
         assert 1 == len(stub.calls)
 
@@ -1382,7 +1397,7 @@ class TestTimers:
         timers = {"total": None, which: 3600}
         stub.get(URL).timeout(which)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(**timers)) as session:
-            with pytest.raises(self.FIRED[which]):
+            with pytest.raises(FIRED[which]):
                 await ask(session)
 
     @pytest.mark.parametrize("which", FIRED)

@@ -34,7 +34,7 @@ async def swallow(session, method="GET", url=URL, **kwargs):
     """Send a request, and ignore whatever comes of it, as some SDKs do."""
     try:
         await ask(session, method, url, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - that is the point
         return error
     return None
 
@@ -43,7 +43,7 @@ def left(stub):
     """Stop a stub, and return what that raised."""
     try:
         stub.stop()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the test looks at it
         return error
     return None
 
@@ -129,9 +129,9 @@ class TestSteps:
         """Though it was not answered yet."""
         stub.get(URL).hang()
         task = asyncio.ensure_future(swallow(session))
-        await asyncio.sleep(0)
-        while not stub.calls:
+        for _ in range(50):
             await asyncio.sleep(0)
+        assert 1 == len(stub.calls)
         assert left(stub) is None
         await task
 
@@ -214,9 +214,8 @@ class TestMatchers:
     )
 
     @pytest.mark.parametrize(("conditions", "sent", "error"), BUGS)
-    @pytest.mark.parametrize("swallowed", [True, False])
     async def test_what_it_raises_comes_out_of_the_call_and_again_at_exit(
-        self, stub, session, conditions, sent, error, swallowed
+        self, stub, session, conditions, sent, error
     ):
         """The very exception, once."""
         stub.post(URL, **conditions).reply().optional()
@@ -375,8 +374,9 @@ class TestOrder:
         await swallow(session)
         error = left(stub)
         assert UnsatisfiedStub is type(error)
-        assert "1 route has steps that were never served, 1 request was unmatched" == (
-            str(error).partition("\n")[0]
+        assert (
+            "1 route has steps that were never served, 1 request was unmatched"
+            == (str(error).partition("\n")[0])
         )
         assert [] == notes(error)
 
@@ -452,7 +452,7 @@ class TestFailingAlready:
 
     async def test_a_handler_that_fails_the_test_is_no_note_of_itself(self, session):
         """It is said once, though the app's exception is a copy."""
-        with pytest.raises(AssertionError, match="^wrong$") as caught, aiostub.Stub() as stub:
+        with pytest.raises(AssertionError, match=r"^wrong$") as caught, aiostub.Stub() as stub:
             stub.get(URL).handle(wrong("wrong"))
             await ask(session)
         assert [] == notes(caught.value)
