@@ -229,7 +229,7 @@ async def execute(trees: list[ast.Module]) -> None:
     names |= {"aiohttp": aiohttp, "aiostub": aiostub, "asyncio": asyncio, "re": re}
     missing = missing_names(trees)
     async with contextlib.AsyncExitStack() as stack:
-        if "stub" in missing:
+        if missing & {"stub", "session"}:
             names["stub"] = await stack.enter_async_context(aiostub.Stub())
         if "session" in missing:
             names["session"] = await stack.enter_async_context(aiohttp.ClientSession())
@@ -261,7 +261,7 @@ async def test_a_block_runs(block, monkeypatch, tmp_path):
                 raise
             raised = str(error)
     if block.output is not None:
-        assert tidy(block.output) == tidy(f"{printed.getvalue()}\n{raised}")
+        assert tidy(block.output) == tidy(printed.getvalue() + raised)
 
 
 IN_PYTEST = ("-p", "no:randomly", "-o", "asyncio_default_fixture_loop_scope=function")

@@ -986,6 +986,17 @@ class TestRaising:
         with pytest.raises(RuntimeError, match="StopIteration"):
             await ask(session)
 
+    async def test_a_cancellation_is_raised_too(self, stub, session):
+        """As where the handler awaits a task that somebody has cancelled."""
+
+        async def answer(request):
+            raise asyncio.CancelledError
+
+        stub.get(URL).handle(answer)
+        task = asyncio.ensure_future(ask(session))
+        await asyncio.wait({task}, timeout=1)
+        assert task.cancelled()
+
     @pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
     async def test_a_resend_meets_the_same_without_asking_again(self, stub, session, method):
         """aiohttp sends idempotent requests once more by itself; the app sees one failure."""

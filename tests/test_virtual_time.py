@@ -345,6 +345,14 @@ class TestManyAtOnce:
 PYTEST = ("-p", "no:randomly", "-p", "no:cacheprovider", "-W", "error")
 
 
+ENDS = {
+    "a task that nobody awaits": "pass",
+    "a task that is cancelled": "task.cancel()",
+    "a session that is closed": "await session.close()",
+    "both": "task.cancel(); await session.close()",
+}
+
+
 @virtual_time
 class TestInAProject:
     """What a project that uses it sees."""
@@ -379,13 +387,6 @@ class TestInAProject:
         )
         result.assert_outcomes(passed=1)
         assert result.duration < 60
-
-    ENDS = {
-        "a task that nobody awaits": "pass",
-        "a task that is cancelled": "task.cancel()",
-        "a session that is closed": "await session.close()",
-        "both": "task.cancel(); await session.close()",
-    }
 
     @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
     def test_a_test_may_end_while_requests_hang(self, run, end):

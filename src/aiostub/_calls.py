@@ -47,6 +47,10 @@ class Responding(Protocol):
     def response(self) -> ClientResponse | None:
         """Return aiohttp's response, whether its head is there or not."""
 
+    @property
+    def broken(self) -> BaseException | None:
+        """Return the exception that its body ended with, if it did."""
+
 
 class Call:
     """One request that reached the network boundary.
@@ -59,19 +63,18 @@ class Call:
         elapsed: seconds until the head of the response, or the error; ``None`` until then.
         attempts: 1, or 2 where aiohttp re-sent the request by itself after a dropped connection.
         passed_through: whether it went to the real network.
-        error: the exception that the call ended with, while reading the body, too; or ``None``.
     """
 
     __slots__ = (
         "_began",
         "_ended",
+        "_error",
         "_responding",
         "_response",
         "_served",
         "_unmatched",
         "attempts",
         "elapsed",
-        "error",
         "origin",
         "passed_through",
         "request",
@@ -87,13 +90,20 @@ class Call:
         self.elapsed: float | None = None
         self.attempts = 1
         self.passed_through = False
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
         self._served: int | None = None
         self._response: ClientResponse | None = None
         self._responding: Responding | None = None  # while it is in flight
         self._unmatched = False
         self._began = next(_moments)
         self._ended: int | None = None
+
+    @property
+    def error(self) -> BaseException | None:
+        """Return what the call ended with, or what broke its body."""
+        if self._error is None and self._responding is not None:
+            return self._responding.broken
+        return self._error
 
     @property
     def response(self) -> ClientResponse | None:
@@ -131,7 +141,7 @@ class Call:
     def begin_again(self) -> None:
         """Note that aiohttp sends the request once more, by itself."""
         self.attempts += 1
-        self.error = self.elapsed = self._ended = None
+        self._error = self.elapsed = self._ended = None
 
     def end(self) -> None:
         """Note that the call is in flight no more."""

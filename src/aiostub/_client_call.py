@@ -52,7 +52,7 @@ class ClientCall:
             error, asyncio.TimeoutError
         )
         if timed_out or error.__cause__ is met:
-            last.error = error
+            last._error = error
         return error
 
     def answered(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -653,9 +653,8 @@ class Exchange:
         """Return the exception that the client met, unless the app itself let the response go."""
         if response.content.is_eof():
             return None
-        broken = response.content.exception()
-        if broken is not None and str(broken) != _LET_GO:
-            return broken
+        if self.broken is not None:
+            return self.broken
         if getattr(self.client_request._timer, "_cancelled", False):
             return asyncio.TimeoutError()
         return raised if isinstance(raised, _CUT_OFF) else None
@@ -668,7 +667,7 @@ class Exchange:
         call = self.call
         call._response, call._responding = self.response, None
         if error is not None:
-            call.error = error
+            call._error = error
         if call.elapsed is None:
             call.elapsed = self.loop.time() - call.started
         if self.decision is None:
@@ -690,6 +689,13 @@ class Exchange:
         response: ClientResponse | None = self.client_request.response
         # A middleware that retries sends the same request again: the last answer is still there.
         return None if response is self._stale else response
+
+    @property
+    def broken(self) -> BaseException | None:
+        """Return the exception that the response's body ended with, if it did."""
+        response = self.call.response
+        broken = None if response is None else response.content.exception()
+        return None if str(broken) == _LET_GO else broken
 
     def _as_if_sent(self) -> Request:
         """Return a request that nobody here has read, as it was sent or would have been."""
@@ -720,6 +726,9 @@ class Exchange:
     def abandon(self) -> None:
         """End a request that is still in flight when its stub stops."""
         if self._over or self._handed_over:
+            return
+        if self.far_end is not None and self.far_end.wire.is_closing():
+            self.end(self.broken)  # only the client has not let go of its response yet
             return
         error = self._stopped = StubStateError(
             _explain.abandoned(

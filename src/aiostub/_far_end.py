@@ -41,11 +41,18 @@ _SLICE = 256 * 1024  # asyncio reads a socket in pieces of this size at the most
 _LLHTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
-# What makes more of a head than a line of text for each header.
-_SPECIAL_HEADER = re.compile(
-    rb"\r\n(?:connection|content-length|expect|transfer-encoding|upgrade):", re.IGNORECASE
+# A head of which nothing need be known but its lines: RFC 9112, 3 and 5, in its plainest form.
+_PLAIN_HEAD = re.compile(
+    rb"""
+    [!#$%&'*+\-.^_`|~0-9A-Z]+ [ ] [!-~]+ [ ] HTTP/1\.1\r\n
+    (?:
+        (?! (?: connection | content-length | expect | transfer-encoding | upgrade ) : )
+        [!#$%&'*+\-.^_`|~0-9A-Z]+ : [\t -~\x80-\xff]* \r\n
+    )*
+    \r\n
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-_END_OF_HEAD = b"\r\n\r\n"
 
 
 class Head(Protocol):
@@ -72,10 +79,7 @@ class PlainHead(NamedTuple):
     @classmethod
     def of(cls, data: bytes) -> PlainHead | None:
         """Return the head that these bytes are, if they are one and nothing special is in it."""
-        if not data.endswith(_END_OF_HEAD) or _SPECIAL_HEADER.search(data):
-            return None
-        is_whole = data.find(_END_OF_HEAD) == len(data) - len(_END_OF_HEAD)
-        return cls(partial(_lines, data)) if is_whole and b" HTTP/1.1\r\n" in data else None
+        return cls(partial(_lines, data)) if _PLAIN_HEAD.fullmatch(data) else None
 
 
 def _lines(head: bytes) -> CIMultiDictProxy[str]:

@@ -382,3 +382,117 @@ def test_a_form_has_the_fields_that_were_put_in(site, fields, multipart, compres
     if outcome == "ok":
         request = stub.calls.last.request
         assert [as_read(*field) for field in fields] == list(request.form().items())
+
+
+def leaves(tree):
+    """Give what stands in a tree of parts, and lists for parts within parts."""
+    for part in tree:
+        if isinstance(part, list):
+            yield list(leaves(part))
+        elif isinstance(part, dict):
+            yield b'{"a": 1}'
+        else:
+            yield part.encode() if isinstance(part, str) else part
+
+
+def bodies_of(request):
+    """Give the bodies of all parts, and lists for parts within parts."""
+    for part in request.parts:
+        if part.content_type.startswith("multipart/"):
+            inner = aiostub.Request("POST", request.url, part.headers, body=part.body)
+            yield list(bodies_of(inner))
+        else:
+            yield part.body
+
+
+@few
+@given(tree=parts, compress=st.sampled_from([None, "gzip"]))
+def test_parts_within_parts_are_those_that_were_put_in(site, tree, compress):
+    """Text, bytes, JSON, and multipart bodies of their own."""
+
+    async def stubbed():
+        async with aiostub.Stub(strict=False) as stub:
+            stub.any(ANY).reply(text="real").always()
+            await site.ask(
+                "POST", "http://x/", lambda: {"data": writer_of(tree)(), "compress": compress}
+            )
+        return stub.calls.last.request
+
+    assert list(leaves(tree)) == list(bodies_of(site.run(stubbed())))
+
+
+@few
+@given(
+    method=st.text("ABCXYZ-_", min_size=1, max_size=9)
+    | st.sampled_from(["TRACE", "PROPFIND", "M-SEARCH", "PRI", "SOURCE"]),
+    body=bodies,
+    manners=manners,
+)
+def test_a_verb_that_nobody_knows_is_sent_like_any_other(site, method, body, manners):
+    """It may have a body, and is answered."""
+
+    async def stubbed():
+        async with aiostub.Stub(strict=False) as stub:
+            stub.request("PUT", "http://x/p?q=1").reply(text="real").always()
+            stub.request(method, "http://x/p?q=1").reply(text="real").always()
+            make = {**body(), **manners}
+            if not make.keys() & {"json", "data"}:
+                make = {}
+            known = await site.ask("PUT", "http://x/p?q=1", lambda: {**make, **body()})
+            return stub, known, await site.ask(method, "http://x/p?q=1", lambda: {**make, **body()})
+
+    stub, (outcome, _), (own_outcome, error) = site.run(stubbed())
+    assert outcome == own_outcome, error
+    if outcome != "ok":
+        return
+    put, own = stub.calls
+    if put.request.body or own.request.body:
+        assert as_seen(put.request)._replace(method=method) == as_seen(own.request)
+    assert (200, method) == (own.status, own.request.method)
+
+
+NO_REQUEST = {
+    "a space in the path": {"url": "/a b"},
+    "a space in the query": {"url": "/?a b"},
+    "a raw letter in the path": {"url": "/é"},
+    "a space in a name": {"headers": {"X Y": "1"}},
+    "a bracket in a name": {"headers": {"X(": "1"}},
+    "no name at all": {"headers": {"": "1"}},
+    "a space behind a name": {"headers": {"Content-Length ": "1"}},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("sent", NO_REQUEST.values(), ids=[n.replace(" ", "_") for n in NO_REQUEST])
+def test_what_no_server_takes_is_refused(site, method, sent):
+    """A mistake of the app is a 400, with a body and without, as from a real server."""
+    url = URL(f"http://127.0.0.1:{site.port}{sent.get('url', '/')}", encoded=True)
+    body = {"data": b"abc"} if method == "POST" else {}
+
+    def make():
+        return {"headers": sent.get("headers"), **body}
+
+    async def both():
+        async with aiostub.Stub(strict=False) as stub:
+            stub.any(ANY).reply(text="real").always()
+            stubbed = await site.ask(method, url, make)
+        return stubbed, await site.ask(method, url, make)
+
+    (_, ours), (_, theirs) = site.run(both())
+    assert (400, 400) == (theirs.status, ours.status)
+
+
+def test_a_request_of_http_1_0_is_one_whatever_its_headers_say(site):
+    """The version stands in the request line, and nowhere else."""
+
+    async def ask():
+        async with aiostub.Stub() as stub:
+            stub.get(ANY).reply(stream=[b"x"])
+            async with aiohttp.ClientSession(version=aiohttp.HttpVersion10) as session:
+                async with session.get("http://x/", headers={"X": "over HTTP/1.1"}) as response:
+                    return response.version, await response.read(), dict(response.headers)
+
+    version, body, headers = site.run(ask())
+    assert aiohttp.HttpVersion10 == version
+    assert b"x" == body
+    assert "Transfer-Encoding" not in headers

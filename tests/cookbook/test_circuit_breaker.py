@@ -10,7 +10,7 @@ URL = "https://api.example.com/price"
 pytestmark = pytest.mark.looptime
 
 
-class CircuitOpen(Exception):
+class CircuitOpenError(Exception):
     """The host has failed too often, and is not asked."""
 
 
@@ -29,7 +29,7 @@ class CircuitBreaker:
         clock = asyncio.get_running_loop().time
         if self.failures >= self.limit:
             if clock() < self.closed_until:
-                raise CircuitOpen(url)
+                raise CircuitOpenError(url)
             self.closed_until = clock() + self.rest  # for all others, while this one tries
         try:
             async with self.session.get(url, raise_for_status=True) as response:
@@ -57,7 +57,7 @@ async def test_three_failures_open_it(aiostub):
         breaker = CircuitBreaker(session)
         await fails(breaker, 3)
         for _ in range(10):
-            with pytest.raises(CircuitOpen):
+            with pytest.raises(CircuitOpenError):
                 await breaker.get(URL)
 
     assert price.call_count == 3
@@ -71,7 +71,7 @@ async def test_after_a_minute_it_is_tried_and_closes(aiostub):
         breaker = CircuitBreaker(session)
         await fails(breaker, 3)
         await asyncio.sleep(59)
-        with pytest.raises(CircuitOpen):
+        with pytest.raises(CircuitOpenError):
             await breaker.get(URL)
         await asyncio.sleep(1)
         assert [await breaker.get(URL) for _ in range(4)] == [7] * 4
@@ -86,7 +86,7 @@ async def test_a_trial_that_fails_is_worth_another_minute(aiostub):
         await fails(breaker, 3)
         await asyncio.sleep(60)
         await fails(breaker, 1)
-        with pytest.raises(CircuitOpen):
+        with pytest.raises(CircuitOpenError):
             await breaker.get(URL)
         await asyncio.sleep(60)
         assert await breaker.get(URL) == 7
@@ -105,7 +105,7 @@ async def test_one_request_tries_for_all(aiostub):
         asked = [breaker.get(URL) for _ in range(5)]
         answers = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert [type(answer) for answer in answers] == [int] + [CircuitOpen] * 4
+    assert [type(answer) for answer in answers] == [int] + [CircuitOpenError] * 4
 
 
 async def test_only_failures_in_a_row_count(aiostub):

@@ -1,6 +1,7 @@
 """A deadline: retries as long as there is time, and ten seconds in all."""
 
 import asyncio
+import contextlib
 
 import aiohttp
 import pytest
@@ -14,11 +15,10 @@ async def fetch_report(session, deadline=10, pause=2):
     """Fetch the report, or raise TimeoutError when the deadline is over."""
     async with asyncio.timeout(deadline):
         while True:
-            try:
+            with contextlib.suppress(aiohttp.ClientError):
                 async with session.get(URL, raise_for_status=True) as response:
                     return await response.text()
-            except aiohttp.ClientError:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)
 
 
 async def test_it_tries_as_long_as_there_is_time(aiostub):

@@ -22,12 +22,14 @@ async def poll(session, seen, every=30):
 
 @contextlib.asynccontextmanager
 async def polling():
-    """Poll in the background."""
+    """Poll in the background, and end it as an app does that shuts down."""
     seen = []
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=4)) as session:
         task = asyncio.create_task(poll(session, seen))
         yield seen
         task.cancel()
+        await asyncio.wait([task], timeout=1)
+        assert task.cancelled()
 
 
 async def test_it_polls_every_half_a_minute(aiostub):
@@ -63,5 +65,4 @@ async def test_it_ends_in_the_midst_of_a_request(aiostub):
         await status.wait_called()
 
     assert seen == []
-    await asyncio.sleep(0)
     assert isinstance(status.calls.last.error, asyncio.CancelledError)

@@ -6,6 +6,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 
 import aiohttp
 import pytest
+
 from aiostub import Reply
 
 URL = "https://api.example.com/report"

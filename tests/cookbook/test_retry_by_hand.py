@@ -4,6 +4,7 @@ import asyncio
 
 import aiohttp
 import pytest
+
 from aiostub import faults
 
 URL = "https://api.example.com/report"
@@ -13,11 +14,13 @@ pytestmark = pytest.mark.looptime
 
 async def fetch_report(session, pauses=(1, 2, 4)):
     """Fetch the report, and try again what may go better the next time."""
-    for pause in (*pauses, None):
+    left = iter(pauses)
+    while True:
         try:
             async with session.get(URL, raise_for_status=True) as response:
                 return await response.json()
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            pause = next(left, None)
             hopeless = isinstance(error, aiohttp.ClientResponseError) and error.status < 500
             if hopeless or pause is None:
                 raise
