@@ -15,5 +15,8 @@ html_title = f"aiostub {version}"
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
+default_role = "py:obj"  # a name in a docstring leads to where it is documented
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
+autodoc_typehints = "none"  # the texts say what an argument takes, and most take matchers, too
+autodoc_preserve_defaults = True
+napoleon_attr_annotations = False

@@ -3,6 +3,9 @@
 import asyncio
 import importlib.util
 import os
+import sys
+
+import pytest
 
 if importlib.util.find_spec("hypothesis"):
     from hypothesis import settings
@@ -14,6 +17,18 @@ if importlib.util.find_spec("hypothesis"):
 
 # They need the `clients` dependency group, of which this is one: `make clients`.
 collect_ignore = [] if importlib.util.find_spec("aiobotocore") else ["clients"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_started():
+    """Fail the test that leaves a stub started, and not those that come after it."""
+    yield
+    if "aiostub._intercept" in sys.modules:
+        intercept = sys.modules["aiostub._intercept"]
+        left = intercept.started()
+        for registry in left:
+            intercept.stop(registry)
+        assert left == ()
 
 
 def pytest_configure():

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 import aiostub
-from aiostub import RouteError, UnmatchedRequest, UnsatisfiedStub
+from aiostub import Route, RouteError, Stub, UnmatchedRequest, UnsatisfiedStub
 
 URL = "http://api.test/items"
 
@@ -21,6 +21,15 @@ async def ask(url=URL, method="GET"):
     """Send a request with a session of its own, and return the text of the answer."""
     async with aiohttp.ClientSession() as session, session.request(method, url) as response:
         return await response.text()
+
+
+def run_in_loop(coroutine):
+    """Run a coroutine in a loop of its own, and leave alone what pytest's plugins have set."""
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
 
 
 def is_patched():
@@ -41,7 +50,7 @@ class TestFunctions:
         def run(stub):
             """Say what is to be done."""
             stub.get(URL).reply(text="a")
-            return asyncio.run(ask())
+            return run_in_loop(ask())
 
         assert "a" == run()
         assert ("run", "Say what is to be done.") == (run.__name__, run.__doc__)
@@ -66,13 +75,13 @@ class TestFunctions:
         @aiostub.Stub()
         def run(stub):
             got = yield stub.get(URL).reply(text="a")
-            got.append((yield asyncio.run(ask())))
+            got.append((yield run_in_loop(ask())))
             return "returned"
 
         assert inspect.isgeneratorfunction(run)
         generator, got = run(), []
         assert not is_patched()
-        assert isinstance(next(generator), aiostub.Route)
+        assert isinstance(next(generator), Route)
         assert is_patched()
         assert "a" == generator.send(got)
         with pytest.raises(StopIteration, match="returned"):
@@ -162,7 +171,7 @@ class TestFunctions:
 
         @aiostub.Stub()
         async def run(a, *rest, b, stub, **more):
-            return a, rest, b, more, isinstance(stub, aiostub.Stub)
+            return a, rest, b, more, isinstance(stub, Stub)
 
         assert (1, (2, 3), 4, {"c": 5}, True) == await run(1, 2, 3, b=4, c=5)
 
@@ -192,7 +201,7 @@ class TestFunctions:
             stub.get(URL).reply()
 
         with pytest.raises(UnsatisfiedStub):
-            asyncio.run(run_async()) if is_async else run()
+            run_in_loop(run_async()) if is_async else run()
 
     def test_it_stacks_with_other_decorators(self):
         """mock.patch, inside and outside."""
@@ -201,7 +210,7 @@ class TestFunctions:
         @aiostub.Stub()
         @mock.patch("os.getpid", return_value=7)
         def run(getpid, getcwd, stub):
-            return getpid(), getcwd(), isinstance(stub, aiostub.Stub)
+            return getpid(), getcwd(), isinstance(stub, Stub)
 
         assert (7, "there", True) == run()
 
@@ -213,7 +222,7 @@ class TestFunctions:
         def run(outer, inner):
             outer.get(URL).reply(text="outer")
             inner.get(URL).reply(text="inner")
-            return [asyncio.run(ask()), asyncio.run(ask())]
+            return [run_in_loop(ask()), run_in_loop(ask())]
 
         assert ["inner", "outer"] == run()
 
@@ -241,7 +250,7 @@ class TestParameter:
         async def run(*, stub):
             return stub
 
-        assert isinstance(await run(), aiostub.Stub)
+        assert isinstance(await run(), Stub)
 
     async def test_another_name(self):
         """By `param=`."""
@@ -250,7 +259,7 @@ class TestParameter:
         async def run(web):
             return web
 
-        assert isinstance(await run(), aiostub.Stub)
+        assert isinstance(await run(), Stub)
 
     async def test_a_function_that_does_not_name_it(self):
         """It is not passed, but started."""
@@ -457,11 +466,11 @@ class TestMethods:
                 return stub
 
         some = Some()
-        assert (some, aiostub.Stub) == tuple(
-            type(it) if isinstance(it, aiostub.Stub) else it for it in await some.plain()
+        assert (some, Stub) == tuple(
+            type(it) if isinstance(it, Stub) else it for it in await some.plain()
         )
         assert Some is (await some.of_class())[0]
-        assert isinstance(await Some.of_none(), aiostub.Stub)
+        assert isinstance(await Some.of_none(), Stub)
 
 
 def run_case(case):
@@ -481,7 +490,7 @@ class TestUnittest:
             @aiostub.Stub()
             def test_it(self, stub):
                 stub.get(URL).reply(text="a")
-                assert "a" == asyncio.run(ask())
+                assert "a" == run_in_loop(ask())
 
         assert run_case(Case).wasSuccessful()
 
@@ -588,7 +597,7 @@ class TestClasses:
         assert not Case.TestNested().test_it()
         stub, patched = case.test_it()
         assert patched
-        assert isinstance(stub, aiostub.Stub)
+        assert isinstance(stub, Stub)
 
     def test_inherited_tests_are_decorated_in_the_class_alone(self):
         """The parent's own runs stay without."""
@@ -645,7 +654,7 @@ class TestClasses:
             def test_it(self, outer, inner):
                 outer.get(URL).reply(text="outer")
                 inner.get(URL).reply(text="inner")
-                return [asyncio.run(ask()), asyncio.run(ask())]
+                return [run_in_loop(ask()), run_in_loop(ask())]
 
         assert ["inner", "outer"] == Case().test_it()
 

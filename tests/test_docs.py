@@ -25,7 +25,6 @@ import inspect
 import io
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,9 +44,7 @@ AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
 
 has_looptime = importlib.util.find_spec("looptime") is not None
 virtual_time = (
-    pytest.mark.looptime
-    if has_looptime
-    else pytest.mark.skip(reason="looptime is not installed")
+    pytest.mark.looptime if has_looptime else pytest.mark.skip(reason="looptime is not installed")
 )
 
 
@@ -86,7 +83,8 @@ class Block:
 
 
 PIECE = re.compile(
-    r"^<!-- (?P<word>prelude|before|after|run)(?:: (?P<option>[^\n]*?))?(?:\n(?P<hidden>.*?))? ?-->$"
+    r"^<!-- (?P<word>prelude|before|after|run)"
+    r"(?:: (?P<option>[^\n]*?))?(?:\n(?P<hidden>.*?))? ?-->$"
     r"|^```(?P<language>[^\n]*)\n(?P<source>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -262,6 +260,7 @@ async def test_a_block_runs(block, monkeypatch, tmp_path):
             raised = str(error)
     if block.output is not None:
         assert tidy(block.output) == tidy(printed.getvalue() + raised)
+    assert not hasattr(aiohttp.ClientSession._request, "__wrapped__"), "a stub is still started"
 
 
 IN_PYTEST = ("-p", "no:randomly", "-o", "asyncio_default_fixture_loop_scope=function")
@@ -288,8 +287,15 @@ def test_a_file_runs(block, pytester):
         assert without_times(block.output) in without_times(shown)
 
 
+def test_every_file_is_run_or_used():
+    """A file that is no test is read by one of the page."""
+    used = "\n".join(f"{block.page} {block.source}" for block in RUNNABLE)
+    files = {block for block in FILES if block not in RUNNABLE}
+    assert [] == [str(b) for b in files if f"from {b.file.removesuffix('.py')} import" not in used]
+
+
 def without_times(text: str) -> str:
-    """Return a text whose lines say nothing of how long something took, nor how wide columns are."""
+    """Return a text that says nothing of how long something took, nor how wide its columns are."""
     timeless = re.sub(r"\b[\d.]+ ?(?:ms|s|min)\b", "#", tidy(text))
     return re.sub(r"[ ─=_-]{2,}", " ", timeless)
 
@@ -417,3 +423,44 @@ def test_a_rule_lets_through_what_the_table_says(rule, through, not_through):
         built.matches(Request("GET", url, CIMultiDict()), canonical(url))
         for url in (URL(through.strip("`")), URL(not_through.strip("`")))
     ]
+
+
+def test_every_private_name_is_listed():
+    """The page has the names that the modules have at their heads, and no others."""
+    heads = "".join(
+        ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("private names")[2]
+        for path in (ROOT / "src" / "aiostub").glob("*.py")
+    )
+    bullets = re.findall(r"^- (.+?): ", heads, re.MULTILINE | re.DOTALL)
+    listed = [name for name, _ in rows("how-it-works.md", "private name")]
+    assert names_in(bullets, "``") == names_in(listed, "`")
+
+
+def names_in(texts: list[str], quote: str) -> set[str]:
+    """Return what stands in quotes, each without what it belongs to."""
+    found = re.findall(rf"{quote}([\w.]+){quote}", "\n".join(texts))
+    return {name.rpartition(".")[2] for name in found}
+
+
+def test_what_the_conformance_suite_leaves_out_is_listed():
+    """The page names each of the things that a stub in memory does not show as a server does."""
+    from conformance.harness import NOT_IDENTICAL
+
+    assert set(NOT_IDENTICAL) <= {what for what, *_ in rows("differences.md", "what")}
+
+
+REFERENCE = (DOCS / "api.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_in_the_reference():
+    """What can be imported from aiostub is documented, and each of its faults."""
+    documented = set(re.findall(r":: (\w+)", REFERENCE))
+    assert {*aiostub.__all__, *ALL_FAULTS} - {"faults"} <= documented
+
+
+@pytest.mark.parametrize("name", ["Stub", "Route", "Calls"])
+def test_every_member_in_the_reference_is_there(name):
+    """A method that a class has no more leaves the page, too."""
+    members = re.search(rf"autoclass:: {name}\b.*?:members: (.*?)```", REFERENCE, re.DOTALL)[1]
+    cls = getattr(aiostub, name)
+    assert [] == [each for each in re.findall(r"\w+", members) if not hasattr(cls, each)]

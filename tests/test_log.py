@@ -1081,7 +1081,9 @@ class TestAfterwards:
 
         with aiostub.Stub() as stub:
             stub.get(URL).reply(text="a")
-            assert (200, "a") == asyncio.run(app())
+            loop = asyncio.new_event_loop()
+            assert (200, "a") == loop.run_until_complete(app())
+            loop.close()
         assert [200] == [call.status for call in stub.calls]
 
     async def test_the_next_run_goes_on_with_it(self, session):

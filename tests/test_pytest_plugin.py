@@ -25,6 +25,13 @@ async def ask(url=URL, method="GET"):
     async with aiohttp.ClientSession() as session:
         async with session.request(method, url) as response:
             return await response.text()
+
+def run_in_loop(coroutine):
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(coroutine)
+    finally:
+        loop.close()
 """
 # A server that lives in this process, but not as one of aiohttp's test servers.
 REAL_SERVER = """
@@ -76,7 +83,7 @@ class TestFixture:
             def test_sync(aiostub):
                 aiostub.get(URL).reply(text="a")
                 assert isinstance(aiostub, library.Stub)
-                assert asyncio.run(ask()) == "a"
+                assert run_in_loop(ask()) == "a"
 
             async def test_async(aiostub):
                 aiostub.get(URL).reply(text="a")
@@ -546,7 +553,7 @@ class TestGuard:
         """The whole run."""
         result = run(
             """
-            asyncio.run(ask())
+            run_in_loop(ask())
 
             def test_it():
                 pass
@@ -577,7 +584,7 @@ class TestUnittest:
             class TestSync(Stubbed, unittest.TestCase):
                 def test_it(self):
                     self.stub.get(URL).reply(text="a")
-                    self.assertEqual("a", asyncio.run(ask()))
+                    self.assertEqual("a", run_in_loop(ask()))
 
             class TestAsync(Stubbed, unittest.IsolatedAsyncioTestCase):
                 async def test_it(self):

@@ -100,8 +100,6 @@ _CUT_OFF = (
     asyncio.CancelledError,
     StubStateError,
 )
-# What ends a task, or the event loop itself.
-_NOT_FOR_THE_APP = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONNECT_TIMERS = frozenset({"connect", "sock_connect"})
 
@@ -122,6 +120,7 @@ class Exchange:
         "_stale",
         "_stopped",
         "_tasks",
+        "_tasks_stopped",
         "_waiting",
         "_waits_for_leave",
         "action",
@@ -160,6 +159,7 @@ class Exchange:
         self.action: Action | None = None
         self._declined: set[Route] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks_stopped = False
         self._ambient = sys.exc_info()[1]
         self._received: list[bytes] = []
         self._answering = False
@@ -409,9 +409,9 @@ class Exchange:
         """Do what may raise an error of the user's, which then is the answer."""
         try:
             act()
-        except _NOT_FOR_THE_APP:
-            raise
-        except BaseException as error:  # noqa: BLE001 - it comes out of the call
+        except BaseException as error:
+            if self._is_for_nobody(error):
+                raise
             self._raise_in_client(error)
             return False
         return True
@@ -474,9 +474,9 @@ class Exchange:
             await player.perform(reply)
         except Fault as fault:
             await player.strike(fault)
-        except _NOT_FOR_THE_APP:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a stream of the user's broke
+        except BaseException as error:
+            if self._is_for_nobody(error):
+                raise
             self.registry.note(error)
             await player.strike(Fault("disconnect"))
 
@@ -497,9 +497,9 @@ class Exchange:
             if inspect.isawaitable(answer):
                 answer = await answer
             reply = self._reply_of(answer, ask)
-        except _NOT_FOR_THE_APP:
-            raise
-        except BaseException as error:  # noqa: BLE001 - what it raises is what the app sees
+        except BaseException as error:
+            if self._is_for_nobody(error):
+                raise
             self._fail_as_handler(error)
             return
         if reply is None:
@@ -528,7 +528,8 @@ class Exchange:
 
     def _fail_as_handler(self, error: BaseException) -> None:
         # pytest.fail() and its like are assertions, though they are no Exception.
-        if isinstance(error, (RouteError, AssertionError)) or not isinstance(error, Exception):
+        harmless = isinstance(error, (Exception, asyncio.CancelledError))
+        if isinstance(error, (RouteError, AssertionError)) or not harmless:
             self.registry.note(error)
         if isinstance(error, StopIteration):  # which no coroutine can raise (PEP 479)
             error = _as_runtime_error(error)
@@ -761,13 +762,19 @@ class Exchange:
         """Let the client see an error that nobody else does, instead of waiting for ever."""
         try:
             await work(*args)
-        except _NOT_FOR_THE_APP:
-            raise
-        except BaseException as error:  # noqa: BLE001 - it comes out of the call
+        except BaseException as error:
+            if self._is_for_nobody(error):
+                raise
             self.registry.note(error)
             self._raise_in_client(error)
 
+    def _is_for_nobody(self, error: BaseException) -> bool:
+        """Tell whether an exception is to end our task, or the event loop, and not the call."""
+        ours = isinstance(error, asyncio.CancelledError) and self._tasks_stopped
+        return ours or isinstance(error, (KeyboardInterrupt, SystemExit))
+
     def _stop_tasks(self) -> None:
+        self._tasks_stopped = True
         for task in tuple(self._tasks):
             task.cancel()
 

@@ -170,6 +170,8 @@ def test_the_app_reads_what_was_registered(
 ):
     """Status, reason, header lines in order, and every byte of the body."""
     arguments, body = content
+    if "text" in arguments:  # whose charset a header would change
+        headers = [line for line in headers if line[0] != "Content-Type"]
     reply = {"status": status, "reason": reason, "headers": headers, **arguments}
     if compress and arguments:
         reply["compress"] = compress

@@ -496,3 +496,20 @@ def test_a_request_of_http_1_0_is_one_whatever_its_headers_say(site):
     assert aiohttp.HttpVersion10 == version
     assert b"x" == body
     assert "Transfer-Encoding" not in headers
+
+
+@pytest.mark.parametrize("name", ["first name", 'say "hi"', "a, b", "a; b", "x y z"])
+def test_a_name_of_two_words_is_one_name(site, name):
+    """What aiohttp escapes in the name of a field is no part of the name."""
+
+    async def stubbed():
+        async with aiostub.Stub() as stub:
+            stub.post("http://x/", data={name: "v"}).reply()
+            form = aiohttp.FormData()
+            form.add_field(name, "v", content_type="text/plain")
+            await site.ask("POST", "http://x/", lambda: {"data": form})
+        return stub.calls.last.request
+
+    request = site.run(stubbed())
+    assert [(name, "v")] == list(request.form().items())
+    assert [name] == [part.name for part in request.parts]
