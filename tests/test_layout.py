@@ -40,6 +40,7 @@ ORDER = (
     "_injected",
     "_decorator",
     "_stub",
+    "strategies",
     "aiostub",
     "pytest_plugin",
     "compat",

@@ -460,7 +460,7 @@ class TestIni:
             ini="aiostub_strict = false",
         ).assert_outcomes(passed=1, failed=1)
 
-    def test_passthrough(self, run):
+    def test_rules_that_let_through(self, run):
         """One rule a line."""
         run(
             """
@@ -561,6 +561,25 @@ class TestGuard:
             ini="aiostub_guard = true",
         )
         result.stdout.fnmatch_lines(["*UnmatchedRequest: no stub is started to answer GET *"])
+
+    def test_it_keeps_nothing_of_what_passes(self, run):
+        """A long run would pile it up, and nobody reads it."""
+        run(
+            """
+            import gc, weakref
+
+            async def send(url):
+                async with aiohttp.ClientSession() as session, session.get(url) as response:
+                    assert await response.text() == "real"
+                    return weakref.ref(response)
+
+            async def test_it():
+                response = await with_real_server(send)
+                gc.collect()
+                assert response() is None
+            """,
+            ini="aiostub_guard = true\naiostub_passthrough = 127.0.0.1",
+        ).assert_outcomes(passed=1)
 
     def test_it_is_taken_down_after_the_run(self, run):
         """What pytest was started from finds aiohttp as it was."""
@@ -751,7 +770,7 @@ class TestRunners:
                 """
             )
         )
-        result = pytester.runpytest_subprocess("-n", "2", "-p", "no:randomly")
+        result = pytester.runpytest_subprocess("-n", "1", "-p", "no:randomly")
         result.assert_outcomes(passed=4, failed=2)
         result.stdout.fnmatch_lines(["*- aiostub calls -*"])
 

@@ -666,6 +666,18 @@ class TestHandlers:
         with pytest.raises(aiohttp.ClientPayloadError):
             await ask(session)
 
+    async def test_a_reply_with_a_one_shot_stream_is_served_once(self, session):
+        """A handler that gives it twice has made the mistake that `times(2)` would be."""
+        reply = aiostub.Reply(stream=iter([b"a"]))
+        stub = aiostub.Stub()
+        stub.get(URL).handle(lambda request: reply).times(2)
+        stub.start()
+        assert (200, "a") == await ask(session)
+        with pytest.raises(RouteError, match="one-shot iterator"):
+            await ask(session)
+        with pytest.raises(RouteError, match="one-shot iterator"):
+            stub.stop()
+
     def test_a_reply_refuses_what_reply_refuses(self):
         """In the handler, at the line that makes it."""
         with pytest.raises(RouteError, match="text=: a 204 carries no body"):

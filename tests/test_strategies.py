@@ -88,6 +88,10 @@ WRITTEN = [
     ),
     Written(Script((), Reply(200, text="123")), ".reply(200, text='123')"),
     Written(Script((), Reply(200, text="")), ".reply(200, text='')"),
+    Written(
+        Script((), Reply(200, json=float("nan"))),
+        ".reply(200, text='NaN', headers=[('Content-Type', 'application/json')])",
+    ),
     Written(Script((), Reply(200, body=b"\xff")), ".reply(200, body=b'\\xff')"),
     Written(Script((), Reply(299, reason="Fine")), ".reply(299, reason='Fine')"),
 ]

@@ -118,7 +118,6 @@ class Exchange:
         "_received",
         "_replays",
         "_stale",
-        "_stopped",
         "_tasks",
         "_tasks_stopped",
         "_waiting",
@@ -135,6 +134,7 @@ class Exchange:
         "registries",
         "registry",
         "request",
+        "stopped",
         "timeout",
         "traces",
     )
@@ -169,7 +169,7 @@ class Exchange:
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
         self._waits_for_leave = req.headers.get("Expect", "").lower() == "100-continue"
-        self._stopped: StubStateError | None = None
+        self.stopped: StubStateError | None = None  # its stub, while it was in flight
         self._waiting: asyncio.Future[None] | None = None
         self.call: Call
         self.request = Request(
@@ -285,7 +285,7 @@ class Exchange:
     @property
     def just_replies(self) -> bool:
         """Tell whether nothing can happen before the request is sent."""
-        return isinstance(self.action, Send) and self._stopped is None
+        return isinstance(self.action, Send) and self.stopped is None
 
     @property
     def refuses_connection(self) -> bool:
@@ -301,8 +301,8 @@ class Exchange:
         Raises:
             BaseException: the failure, or the error of a call that nobody can answer.
         """
-        if self._stopped is not None:
-            raise self._stopped
+        if self.stopped is not None:
+            raise self.stopped
         if isinstance(self.decision, Unanswered):
             raise self._unmatched()
         if self.decided and self.action is None:
@@ -728,10 +728,10 @@ class Exchange:
         """End a request that is still in flight when its stub stops."""
         if self._over or self._handed_over:
             return
-        if self.far_end is not None and self.far_end.wire.is_closing():
+        if self.broken is not None:
             self.end(self.broken)  # only the client has not let go of its response yet
             return
-        error = self._stopped = StubStateError(
+        error = self.stopped = StubStateError(
             _explain.abandoned(
                 self.request.method,
                 str(self.request.url),

@@ -336,19 +336,16 @@ def _part(raw: Message) -> Part:
 
 def _parameter(disposition: Message, name: str, *, percent: bool = False) -> str | None:
     """Read a parameter: RFC 2231 form, or plain with the percents of RFC 7578 section 2."""
-    quoted = disposition.get_param(name, header="Content-Disposition", unquote=False)
-    if isinstance(quoted, str):
-        value = _unquoted(quoted)
+    value = disposition.get_param(name, header="Content-Disposition")
+    # Of the quoted pairs (RFC 9110, 5.6.4) the email package undoes only two.
+    quoted = re.search(
+        rf';\s*{name}="((?:[^"\\]|\\.)*)"', disposition["Content-Disposition"] or "", re.IGNORECASE
+    )
+    if quoted is not None:
+        value = re.sub(r"\\(.)", r"\1", quoted[1])
+    if isinstance(value, str):
         return unquote(value) if percent else value
-    extended = disposition.get_param(name, header="Content-Disposition")
-    return None if extended is None else collapse_rfc2231_value(extended)
-
-
-def _unquoted(value: str) -> str:
-    """Undo every quoted pair (RFC 9110, 5.6.4); the email package undoes only two of them."""
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        return re.sub(r"\\(.)", r"\1", value[1:-1])
-    return value
+    return None if value is None else collapse_rfc2231_value(value)
 
 
 def _form_value(part: Part) -> FormValue:

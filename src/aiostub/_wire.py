@@ -30,6 +30,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import aiohttp
 from aiohttp import (
     BaseConnector,
     BasicAuth,
@@ -61,6 +62,8 @@ _TAKEN_OVER = (
     "_acquired_per_host",
     "_waiters",
 )
+# What aiohttp raises where a connection is gone when it writes; of its own only from 3.10 on.
+_RESET = getattr(aiohttp, "ClientConnectionResetError", ConnectionResetError)
 _NO_LIMIT = float("inf")
 # As seen from the client, the server is in this process (RFC 1122, 3.2.1.3).
 _ADDRESS = "127.0.0.1"
@@ -104,11 +107,11 @@ class MemoryConnector(BaseConnector):
         finally:
             opening = self._opening.pop(req)
         try:
+            transport = _open_transport(connection, exchange)
             if exchange.far_end is None:  # a connection that was kept alive
                 if opening.is_open:
                     await opening.settle()
-                assert connection.transport is not None
-                exchange.far_end = connection.transport.get_extra_info(FAR_END)
+                exchange.far_end = transport.get_extra_info(FAR_END)
         except BaseException:
             connection.close()
             raise
@@ -122,7 +125,10 @@ class MemoryConnector(BaseConnector):
     ) -> Connection:
         """Do what a connector of aiohttp's does when it is closed."""
         self._closed = True
-        return await self.connect(req, traces, timeout)
+        try:
+            return await self.connect(req, traces, timeout)
+        finally:
+            self._acquired.clear()  # a closed connector has none, and aiohttp leaves a place taken
 
     async def _create_connection(
         self, req: ClientRequest, *_: object, **__: object
@@ -151,14 +157,27 @@ class MemoryConnector(BaseConnector):
 
     def drop_idle(self) -> None:
         """Close the connections that nobody uses."""
-        # Not only the pool's: aiohttp forgets one when its user is cancelled in a trace event.
-        for far_end in tuple(self._far_ends):
+        for kept in self._conns.values():
+            for protocol, _ in kept:
+                protocol.close()
+        self._conns.clear()
+        # aiohttp forgets one when its user is cancelled in a trace event. As long as any is being
+        # opened, that one looks the same.
+        for far_end in () if self._opening else tuple(self._far_ends):
             if far_end.is_idle:
                 far_end.abort()
-        self._conns.clear()
         if self._cleanup_handle is not None:
             self._cleanup_handle.cancel()
             self._cleanup_handle = None
+
+
+def _open_transport(connection: Connection, exchange: Exchange) -> asyncio.BaseTransport:
+    """Return a connection's transport, unless something happened during a trace event."""
+    if exchange.stopped is not None:
+        raise exchange.stopped
+    if connection.transport is None:
+        raise _RESET("Cannot write to closing transport")
+    return connection.transport
 
 
 class _Opening(NamedTuple):
@@ -266,6 +285,7 @@ class Boundary:
         memory = self._connectors.get(connector)
         if memory is not None:
             memory.drop_idle()
+            memory._closed = True
 
     def drop_idle(self) -> None:
         """Close all idle connections in memory, each in its own loop's thread."""

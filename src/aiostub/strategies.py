@@ -146,11 +146,13 @@ def _guesses(reply: Reply) -> Iterator[dict[str, Any]]:
     """Give keywords that may make such a reply; the very last ones do."""
     bodies = list(_bodies(reply.body))
     yield from bodies
-    for body in bodies:
-        by_itself = Reply(reply.status, **body).headers
-        yield {**body, "headers": [line for line in reply.headers if line not in by_itself]}
-    for body in bodies:
-        yield {**body, "headers": list(reply.headers)}
+    yield from ({**body, "headers": _lines_missing(body, reply)} for body in bodies)
+    yield from ({**body, "headers": list(reply.headers)} for body in bodies)
+
+
+def _lines_missing(arguments: dict[str, Any], reply: Reply) -> list[tuple[str, str]]:
+    made = Reply(reply.status, **arguments).headers
+    return [line for line in reply.headers if line not in made]
 
 
 def _bodies(body: bytes | None) -> Iterator[dict[str, Any]]:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import ast
 import asyncio
 import functools
+import importlib.util
 import inspect
-import sys
 import types
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 import pytest
+from hypothesis import Phase
 
 import aiostub
 
 HERE = Path(__file__).parent
-HOUR = 60 * 60
+HOURS = 5 * 60 * 60
 
 
 class Mistake(NamedTuple):
@@ -48,6 +49,27 @@ try:
             continue"""
 
 MISTAKES = {
+    "any_failures": [
+        mistake(
+            "it tries once",
+            "pauses=(1, 2, 4)",
+            "pauses=()",
+            "any_three_failures_are_survived",
+            "four_are_too_many",
+        ),
+        mistake(
+            "a timeout is the end",
+            "except (aiohttp.ClientError, asyncio.TimeoutError):",
+            "except aiohttp.ClientError:",
+            "any_three_failures_are_survived",
+        ),
+        mistake(
+            "a broken body is the end",
+            "except (aiohttp.ClientError,",
+            "except (aiohttp.ClientConnectionError, aiohttp.ClientResponseError,",
+            "any_three_failures_are_survived",
+        ),
+    ],
     "retry_by_hand": [
         mistake(
             "it tries once",
@@ -547,9 +569,13 @@ def mistaken(recipe, mistake):
     path = HERE / f"test_{recipe}.py"
     source = path.read_text(encoding="utf-8")
     assert source.count(mistake.old) == 1
+    source = source.replace(mistake.old, mistake.new)
+    source = source.replace("max_examples=30", "max_examples=30, **ONCE")
     module = types.ModuleType(path.stem)
+    # Hypothesis shall draw the same in every run, and the first that fails will do.
+    vars(module)["ONCE"] = {"derandomize": True, "database": None, "phases": [Phase.generate]}
     try:
-        exec(compile(source.replace(mistake.old, mistake.new), path, "exec"), vars(module))
+        exec(compile(source, path, "exec"), vars(module))
     except ModuleNotFoundError as error:
         pytest.skip(str(error))
     return module
@@ -559,18 +585,32 @@ def run(test):
     """Run a test as pytest does with looptime, and raise what fails it."""
     import looptime
 
-    # What waits for ever is cut short; none of the recipes has an hour to wait.
-    loops = functools.partial(looptime.new_event_loop, end=HOUR)
+    # What waits for ever is cut short; no recipe has hours to wait.
+    loops = functools.partial(looptime.new_event_loop, end=HOURS)
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         asyncio.Runner(loop_factory=loops) as runner,
         aiostub.Stub(param="aiostub") as stub,
     ):
         fixtures = {"aiostub": stub, "monkeypatch": monkeypatch}
-        runner.run(test(**{name: fixtures[name] for name in inspect.signature(test).parameters}))
+        if hasattr(test, "hypothesis"):
+            draw_and_run(test, runner)
+        else:
+            wanted = inspect.signature(test).parameters
+            runner.run(test(**{name: fixtures[name] for name in wanted}))
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="looptime needs CPython 3.11")
+def draw_and_run(test, runner):
+    """Run a test of Hypothesis, as pytest-asyncio does."""
+    drawn = test.hypothesis.inner_test
+    test.hypothesis.inner_test = lambda **values: runner.run(drawn(**values))
+    test()
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("looptime") is None,
+    reason="looptime needs CPython 3.11 and is not installed",
+)
 @pytest.mark.parametrize(
     ("recipe", "mistake"),
     [
