@@ -7,6 +7,7 @@ import asyncio
 import socket
 
 import aiohttp
+
 import aiostub
 
 URL = "https://api.example.com/report"
@@ -37,9 +38,9 @@ async def main() -> None:
     socket.socket.connect = no_network  # type: ignore[assignment,method-assign]
 
     async with aiostub.Stub() as stub, aiohttp.ClientSession() as session:
-        stub.get(URL).reply(503).then.fail(aiohttp.ServerDisconnectedError).then.timeout().then.reply(
-            text="42 pages, all good"
-        )
+        stub.get(URL).reply(503).then.fail(
+            aiohttp.ServerDisconnectedError
+        ).then.timeout().then.reply(text="42 pages, all good")
 
         print(f"GET {URL}")
         print(f"  the report: {await fetch_report(session)}\n")

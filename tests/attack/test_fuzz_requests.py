@@ -8,7 +8,6 @@ import os
 import socket
 import uuid
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import aiohttp
 import pytest
@@ -87,7 +86,9 @@ class Site:
     async def _start(self):
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, auto_decompress=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.01, auto_decompress=False
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
@@ -155,7 +156,11 @@ users = st.sampled_from(["", "", "", "u@", "u:p@", "u%40:p%3A%C3%A9@", ":p@"])
 def urls(draw):
     """Give what makes a URL once the port is known."""
     user, host, path, query, fragment = (
-        draw(users), draw(hosts), draw(paths), draw(queries), draw(fragments)
+        draw(users),
+        draw(hosts),
+        draw(paths),
+        draw(queries),
+        draw(fragments),
     )
     encoded = draw(st.sampled_from([False, False, False, True])) and path.isascii()
     encoded = encoded and query.isascii() and " " not in path + query and host.isascii()
@@ -186,7 +191,7 @@ header_sets = st.one_of(
             {"Connection": "keep-alive"},
             {"Expect": "100-continue"},
             {"Accept-Encoding": "identity"},
-            {"Cookie": "a=1; b=\"2\""},
+            {"Cookie": 'a=1; b="2"'},
             {"Authorization": "Basic Zm9vOmJhcg=="},
             {"Transfer-Encoding": "chunked"},
             {"Content-Encoding": "deflate"},
@@ -375,7 +380,9 @@ def test_a_form_has_the_fields_that_were_put_in(site, fields, multipart, compres
     async def stubbed():
         async with aiostub.Stub(strict=False) as stub:
             stub.any(ANY).reply(text="real").always()
-            done = await site.ask("POST", "http://x/", lambda: {"data": make(), "compress": compress})
+            done = await site.ask(
+                "POST", "http://x/", lambda: {"data": make(), "compress": compress}
+            )
         return stub, done
 
     stub, (outcome, _) = site.run(stubbed())

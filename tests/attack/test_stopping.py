@@ -110,9 +110,7 @@ PLACES = {
         fetch,
     ),
 }
-in_each_place = pytest.mark.parametrize(
-    ("prepare", "client"), PLACES.values(), ids=PLACES.keys()
-)
+in_each_place = pytest.mark.parametrize(("prepare", "client"), PLACES.values(), ids=PLACES.keys())
 
 
 def assert_untouched(connector):
@@ -190,7 +188,6 @@ async def test_a_cancelled_request_gives_its_place_back(prepare, client):
 # In the middle of aiohttp's own events
 
 EVENTS = ["create_start", "create_end", "reuseconn"]
-
 
 
 async def warmed_up(session, stub, event):

@@ -22,4 +22,4 @@ class TestReport(unittest.IsolatedAsyncioTestCase):
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=7200)) as session:
             await session.get(URL)
 
-        self.assertEqual(3600, stub.calls.last.elapsed)
+        assert stub.calls.last.elapsed == 3600

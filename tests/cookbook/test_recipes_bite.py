@@ -634,3 +634,10 @@ def test_a_mistake_is_found(recipe, mistake):
 def test_every_test_of_a_recipe_finds_a_mistake(recipe):
     """None of them passes whatever the client does."""
     assert named_in(recipe) == {name for each in MISTAKES[recipe] for name in each.found_by}
+
+
+def test_every_recipe_has_mistakes():
+    """But for that of the clock, which has no client."""
+    ours = {"test_clock", "test_pages", "test_recipes_bite"}
+    recipes = {path.stem for path in HERE.glob("test_*.py")} - ours
+    assert recipes == {f"test_{recipe}" for recipe in MISTAKES}
