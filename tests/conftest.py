@@ -31,7 +31,7 @@ def nothing_is_left_started():
         assert left == ()
 
 
-def pytest_configure():
+def pytest_sessionstart():
     """Let a sync test find no event loop.
 
     The looptime plugin asks for one around each of them, which would make a loop that nobody

@@ -226,6 +226,9 @@ class Exchange:
         Raises:
             BaseException: what a matcher of the user's raised.
         """
+        if any(registry.stopped for registry in self.registries):
+            left = [registry for registry in self.registries if not registry.stopped]
+            self.registries = left or self.registries[:1]
         decision = dispatch(self.registries, self.request, declined=self._declined)
         if not isinstance(decision, Undecided):
             self._settle(decision)
@@ -255,7 +258,7 @@ class Exchange:
         self.call.route = route
         if route is not None:
             route.remember(self.call)
-        if self._log_of is not self.registry.log:
+        if self._log_of is not self.registry.log and not self.registry.is_guard:
             self._move_to(self.registry.log)
         self.registry.log.wake()
 
@@ -437,7 +440,7 @@ class Exchange:
         if self._over or self.far_end is None:
             return
         if isinstance(self.decision, Unanswered) and self.action is None:
-            self._raise_in_client(self._unmatched())
+            self._try(lambda: self._raise_in_client(self._unmatched()))
             return
         match self.action:
             case None:
@@ -477,6 +480,8 @@ class Exchange:
         except BaseException as error:
             if self._is_for_nobody(error):
                 raise
+            if self._tasks_stopped:  # it went on writing to a client that has left
+                return
             self.registry.note(error)
             await player.strike(Fault("disconnect"))
 
@@ -496,7 +501,7 @@ class Exchange:
             answer = ask(self.request)
             if inspect.isawaitable(answer):
                 answer = await answer
-            reply = self._reply_of(answer, ask)
+            reply = self._only_once(self._reply_of(answer, ask), ask)
         except BaseException as error:
             if self._is_for_nobody(error):
                 raise
@@ -526,6 +531,17 @@ class Exchange:
         )
         raise RouteError(message)
 
+    def _only_once(self, reply: Reply | None, ask: Ask) -> Reply | None:
+        if reply is not None and reply.one_shot:
+            if reply in self.registry.streamed:
+                message = (
+                    f"handle: {name_of(ask.callback)} returned a Reply again whose stream is a "
+                    "one-shot iterator; give a list or a callable that makes one"
+                )
+                raise RouteError(message)
+            self.registry.streamed.add(reply)
+        return reply
+
     def _fail_as_handler(self, error: BaseException) -> None:
         # pytest.fail() and its like are assertions, though they are no Exception.
         harmless = isinstance(error, (Exception, asyncio.CancelledError))
@@ -548,6 +564,9 @@ class Exchange:
         if taken.step is not None:
             self.registry.router.give_back(taken.route, taken.step)
         taken.route.forget(self.call)
+        if self._log_of is not None:
+            self._log_of.discard(self.call)
+            self._log_of = None
         self.call.route = self.decision = self.action = None
         self._answering = False
         self._go_on()

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
 from aiostub import _explain
 from aiostub._calls import Log
-from aiostub._match import Canonical, Mismatch, Rule, Undecided, build_rules, canonical, nearness
+from aiostub._match import (
+    Canonical,
+    Match,
+    Mismatch,
+    Rule,
+    Undecided,
+    build_rules,
+    canonical,
+    nearness,
+)
 from aiostub._router import Choice, NoAnswer, Router, Taken
 from aiostub._steps import LetThrough
 from aiostub._test_servers import is_loopback, is_test_server
@@ -20,6 +29,7 @@ from aiostub.exceptions import RouteError, UnmatchedRequest, UnsatisfiedStub
 if TYPE_CHECKING:
     from yarl import URL
 
+    from aiostub._reply import Reply
     from aiostub._request import Request
     from aiostub._route import Route
 
@@ -87,6 +97,8 @@ class Registry:
         self.rules: list[Rule] = list(build_rules(passthrough))
         self.troubles: list[BaseException | _Unmatched] = []
         self.in_flight: set[Any] = set()  # exchanges; each can be abandoned
+        self.stopped = False  # it was started, and is no more
+        self.streamed: set[Reply] = set()  # one-shot streams that a handler has given
         self.nearest: dict[Route, _NearCall] = {}
 
     def lets_through(self, request: Request, place: Canonical) -> bool:
@@ -100,7 +112,8 @@ class Registry:
 
     def note_unmatched(self, error: UnmatchedRequest, request: Request) -> UnmatchedRequest:
         """Remember a request that nobody answered, and return its error."""
-        self.troubles.append(_Unmatched(error, f"{request.method} {request.url}"))
+        if not self.is_guard:  # nobody checks the guard, and it lives for the whole run
+            self.troubles.append(_Unmatched(error, f"{request.method} {request.url}"))
         return error
 
     def came_near(self, route: Route, rank: float, request: Request, found: Mismatch) -> None:
@@ -297,7 +310,7 @@ def _nears(
     """Describe every route of a registry: why it does not answer, and how near it came."""
     place = canonical(request.url)
     for route in tuple(registry.router.routes):
-        found = route.pattern.match(request, place)
+        found = _match(registry, route, request, place)
         if isinstance(found, Mismatch):
             rank = nearness(route.pattern, request, place, found)
             registry.came_near(route, rank, request, found)
@@ -306,6 +319,16 @@ def _nears(
             yield _near(route, "handle", "the callback returned None", _WOULD_ANSWER)
         else:
             yield _near(route, "", "", _WOULD_ANSWER)
+
+
+def _match(
+    registry: Registry, route: Route, request: Request, place: Canonical
+) -> Match | Mismatch | Undecided:
+    try:
+        return route.pattern.match(request, place)
+    except BaseException as bug:
+        registry.note(bug)
+        raise
 
 
 _WOULD_ANSWER = float("inf")

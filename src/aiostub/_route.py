@@ -6,8 +6,10 @@ import asyncio
 import inspect
 import os
 import sys
+from bisect import insort
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -329,7 +331,7 @@ class Route(CallAssertions):
 
     def remember(self, call: Call) -> None:
         """Log a call that this route answers."""
-        self._calls.append(call)
+        insort(self._calls, call, key=attrgetter("_began"))
 
     def forget(self, call: Call) -> None:
         """Take a call out: another route answers it."""

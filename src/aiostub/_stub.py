@@ -93,6 +93,7 @@ class Stub(CallAssertions):
             message = "start: the stub is started already"
             raise StubStateError(message)
         _intercept.start(self._registry)
+        self._registry.stopped = False
         self._started = self._was_started = True
 
     def stop(self) -> None:
@@ -114,6 +115,7 @@ class Stub(CallAssertions):
             message = "stop: the stub is not started"
             raise StubStateError(message)
         self._started = False
+        self._registry.stopped = True
         _intercept.stop(self._registry)
         for exchange in tuple(self._registry.in_flight):
             in_loop(exchange.loop, exchange.abandon)

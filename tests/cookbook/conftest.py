@@ -5,17 +5,6 @@ import importlib.util
 import aiohttp
 import pytest
 
-PACKAGES = {
-    "test_any_failures.py": "hypothesis",
-    "test_retry_with_aiohttp_retry.py": "aiohttp_retry",
-    "test_retry_with_backoff.py": "backoff",
-    "test_retry_with_stamina.py": "stamina",
-    "test_retry_with_tenacity.py": "tenacity",
-}
-collect_ignore = [
-    recipe for recipe, package in PACKAGES.items() if not importlib.util.find_spec(package)
-]
-
 VIRTUAL_TIME = importlib.util.find_spec("looptime") is not None
 MIDDLEWARES = hasattr(aiohttp, "ClientHandlerType")
 

@@ -32,22 +32,13 @@ async def download(session, attempts=5):
         await asyncio.sleep(1)
 
 
-def breaking_off(start, length):
-    """Send a part of the file, then drop the connection."""
-
-    async def chunks():
-        yield WHOLE[start : start + length]
-        await asyncio.sleep(0.1)
-        raise faults.reset()
-
-    return chunks
-
-
 async def test_it_asks_for_the_rest(aiostub):
     """Each attempt begins where the one before has come to."""
-    aiostub.get(URL).reply(stream=breaking_off(0, 400))
-    aiostub.get(URL, headers={"Range": "bytes=400-"}).reply(206, stream=breaking_off(400, 500))
-    aiostub.get(URL, headers={"Range": "bytes=900-"}).reply(206, body=WHOLE[900:])
+    first, second, third = [WHOLE[start:] for start in (0, 400, 900)]
+    aiostub.get(URL).reply(body=first, fault=faults.reset(after=400))
+    rest = aiostub.get(URL, headers={"Range": "bytes=400-"})
+    rest.reply(206, body=second, fault=faults.disconnect(after=500))
+    aiostub.get(URL, headers={"Range": "bytes=900-"}).reply(206, body=third)
 
     async with aiohttp.ClientSession() as session:
         assert await download(session) == WHOLE
@@ -55,7 +46,7 @@ async def test_it_asks_for_the_rest(aiostub):
 
 async def test_a_server_that_knows_no_ranges_starts_over(aiostub):
     """Nothing is there twice."""
-    aiostub.get(URL).reply(stream=breaking_off(0, 400))
+    aiostub.get(URL).reply(body=WHOLE, fault=faults.reset(after=400))
     aiostub.get(URL, headers={"Range": "bytes=400-"}).reply(200, body=WHOLE)
 
     async with aiohttp.ClientSession() as session:
