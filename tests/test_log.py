@@ -110,6 +110,17 @@ class TestCalls:
         with pytest.raises(IndexError):
             stub.calls[4]
 
+    async def test_it_equals_a_sequence_of_the_same_calls(self, stub, session):
+        """A list, a tuple, another part of the log; and nothing else."""
+        route = stub.get(URL).reply().times(2)
+        await ask(session)
+        await ask(session)
+        first, second = stub.calls
+        for same in ([first, second], (first, second), stub.calls[:], route.calls):
+            assert stub.calls == same
+        for other in ([], [first], [second, first], stub.calls[1:], 2, None, {first, second}):
+            assert stub.calls != other
+
     async def test_it_is_read_only(self, stub, session):
         """Nobody can put a call in or take one out."""
         stub.get(URL).reply()
@@ -921,6 +932,17 @@ class TestWaitCalled:
         for _ in range(3):
             await ask(session)
         await asyncio.gather(*waiting)
+
+    async def test_whoever_has_given_up_is_forgotten(self, stub, session):
+        """A loop that is closed by now, a task that was cancelled."""
+        route = stub.get(URL).reply()
+        waiting = asyncio.ensure_future(route.wait_called())
+        await settled()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await ask(session)
+        await route.wait_called()
 
     @virtual_time
     async def test_in_time_it_gives_up(self, stub, session):

@@ -292,3 +292,21 @@ def test_a_script_is_used_in_its_order():
     assert [201, 201, 202, 203, 203, 203] == statuses
     assert all(isinstance(choice.step, Step) for choice in chosen)
     assert isinstance(chosen[0].step.action.reply, Reply)
+
+
+def test_a_use_that_was_taken_meanwhile_is_not_taken_again():
+    """By another thread, say, while the matcher of this one is asked."""
+    router = Router(Log(), None)
+    request = Request("GET", URL("http://a.test/x"), CIMultiDict(), body=b"", sent=True)
+    place, meanwhile = canonical(request.url), []
+
+    def matcher(_):
+        if not meanwhile:
+            meanwhile.append(None)
+            meanwhile.append(router.choose(request, place))
+        return True
+
+    first = router.add(Pattern.build("GET", "http://a.test/x", where=matcher), HERE).reply()
+    second = router.add(Pattern.build("GET", "http://a.test/x"), HERE).reply()
+    chosen = router.choose(request, place)
+    assert [first, second] == [meanwhile[1].route, chosen.route]

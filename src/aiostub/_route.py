@@ -266,8 +266,9 @@ class Route(CallAssertions):
             )
             raise RouteError(message)
         self._open = False
-        self._steps.append(Step(action))
-        self._revive()
+        with self._router.lock:
+            self._steps.append(Step(action))
+            self._revive()
         return self
 
     def _count(self, times: int | None, said: str) -> Route:
@@ -284,9 +285,10 @@ class Route(CallAssertions):
                 "give a list or a callable that makes one"
             )
             raise RouteError(message)
-        step.counted = True
-        step.times = times
-        self._revive()
+        with self._router.lock:
+            step.counted = True
+            step.times = times
+            self._revive()
         return self
 
     # What the router asks; under its lock.

@@ -94,7 +94,7 @@ class Router:
         self.routes: list[Route] = []
         self.log = log
         self.base_url = base_url
-        self._lock = Lock()
+        self.lock = Lock()
         self._first = 0
         self._last = 0
         self._buckets: dict[_Key, _Bucket] = {}
@@ -103,7 +103,7 @@ class Router:
 
     def add(self, pattern: Pattern, place: Place, *, first: bool = False) -> Route:
         """Register a route behind the others, or in front of them."""
-        with self._lock:
+        with self.lock:
             if first:
                 self._first -= 1
             else:
@@ -121,7 +121,7 @@ class Router:
 
     def clear(self) -> None:
         """Drop all routes."""
-        with self._lock:
+        with self.lock:
             self.routes.clear()
             self._buckets.clear()
             self._unindexed = _Bucket()
@@ -165,7 +165,7 @@ class Router:
 
     def _take(self, route: Route, match: Match, *, use: bool) -> Taken | None:
         """Take a step, unless another thread has used up the last one meanwhile."""
-        with self._lock:
+        with self.lock:
             if route.exhausted:
                 return None
             step = route.next_step()
@@ -177,7 +177,7 @@ class Router:
 
     def give_back(self, route: Route, step: Step) -> None:
         """Take back a use that answered nothing."""
-        with self._lock:
+        with self.lock:
             route.give_back(step)
 
     def _no_answer(self, request: Request, canonical: Canonical) -> NoAnswer:

@@ -10,9 +10,13 @@ from collections import Counter
 import aiohttp
 import pytest
 from aiohttp import ClientSession, TCPConnector
+from multidict import CIMultiDict
+from yarl import URL
 
 import aiostub
-from aiostub import UnmatchedRequest
+from aiostub import UnmatchedRequest, _route
+from aiostub._match import canonical
+from aiostub._router import Taken
 
 pytestmark = pytest.mark.usefixtures("aftermath")
 
@@ -134,6 +138,8 @@ def test_a_script_that_grows_while_threads_use_it_up():
     """No serving is lost, and none is served twice."""
     answers, steps = [], 300
     written = threading.Event()
+    stub = aiostub.Stub(strict=False)
+    script = stub.get(SITE + "/").reply(text="0").times(2)
 
     def work(n):
         async def ask():
@@ -148,7 +154,6 @@ def test_a_script_that_grows_while_threads_use_it_up():
                             return got
 
         if n == 0:
-            script = stub.get(SITE + "/").reply(text="0").times(2)
             for step in range(1, steps):
                 script.then.reply(text=str(step)).times(2)
             written.set()
@@ -156,10 +161,59 @@ def test_a_script_that_grows_while_threads_use_it_up():
             answers.extend(asyncio.run(ask()))
 
     with aiostub.Stub(strict=False) as stub:
+        script = stub.get(SITE + "/").reply(text="0").times(2)
         in_threads(4, work)
         served = [step.served for step in stub._registry.router.routes[0].steps]
     assert dict.fromkeys(map(str, range(steps)), 2) == Counter(answers)
     assert [2] * steps == served
+
+
+def grow_while_used(nth):
+    """Add a step, let two be used up at the nth byte code of that, then use up what is left.
+
+    Returns:
+        How often each step was served, and how many byte codes there were.
+    """
+    stub = aiostub.Stub(strict=False)
+    script = stub.get(SITE + "/").reply().then.reply()
+    request = aiostub.Request("GET", URL(SITE + "/"), CIMultiDict(), body=b"", sent=True)
+    codes, threads = 0, []
+
+    def use_one():
+        return isinstance(stub._registry.router.choose(request, canonical(request.url)), Taken)
+
+    def interrupt(frame, event, argument):
+        nonlocal codes
+        if frame.f_code.co_filename != _route.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        codes += event == "opcode"
+        if event == "opcode" and codes == nth:
+            thread = threading.Thread(target=lambda: use_one() and use_one())
+            thread.start()
+            thread.join(0.001)  # unless it has to wait for us
+            threads.append(thread)
+        return interrupt
+
+    before = sys.gettrace()
+    sys.settrace(interrupt)
+    try:
+        script.then.reply().times(2)
+    finally:
+        sys.settrace(before)
+    for thread in threads:
+        thread.join()
+    for _ in range(10):
+        use_one()
+    return [step.served for step in script.steps], codes
+
+
+def test_a_step_that_is_added_while_another_thread_uses_one_up_is_not_lost():
+    """Wherever the threads change places."""
+    served, codes = grow_while_used(0)
+    assert [1, 1, 2] == served
+    lost = [nth for nth in range(1, codes + 1) if grow_while_used(nth)[0] != [1, 1, 2]]
+    assert [] == lost
 
 
 @pytest.mark.usefixtures("impatient_threads")
