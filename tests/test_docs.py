@@ -32,6 +32,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from multidict import CIMultiDict
+from syntax import tree_of
 from yarl import URL
 
 import aiostub
@@ -205,10 +206,10 @@ def as_parameter(block: Block) -> object:
 
 def parsed(source: str, hidden: tuple[str, ...]) -> ast.Module:
     """Return a block with what the page hides, each piece put where it belongs."""
-    tree = ast.parse(source)
+    tree = tree_of(source)
     for piece in hidden:
         body, dots = next(dots_of(tree), (end_of(tree), slice(len(end_of(tree)), None)))
-        body[dots] = ast.parse(piece).body
+        body[dots] = tree_of(piece).body
     return tree
 
 
@@ -266,7 +267,7 @@ def tidy(text: str) -> str:
 async def test_a_block_runs(block, monkeypatch, tmp_path):
     """It does what the page says; what it prints and raises is shown."""
     monkeypatch.chdir(tmp_path)
-    trees = [*map(ast.parse, block.before), parsed(block.source, block.after)]
+    trees = [*map(tree_of, block.before), parsed(block.source, block.after)]
     raised = ""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         try:
@@ -444,7 +445,7 @@ def test_a_rule_lets_through_what_the_table_says(rule, through, not_through):
 def test_every_private_name_is_listed():
     """The page has the names that the modules have at their heads, and no others."""
     heads = "".join(
-        ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).partition("private names")[2]
+        ast.get_docstring(tree_of(path.read_text(encoding="utf-8"))).partition("private names")[2]
         for path in (ROOT / "src" / "aiostub").glob("*.py")
     )
     bullets = re.findall(r"^- (.+?): ", heads, re.MULTILINE | re.DOTALL)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from syntax import tree_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "aiostub"
@@ -106,7 +107,7 @@ def is_for_types(node: ast.stmt) -> bool:
 
 def imports(path: Path) -> list[Import]:
     """List every import of a file, those inside functions included."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path.read_text(encoding="utf-8"))
     guarded = {
         inner
         for node in ast.walk(tree)
@@ -164,7 +165,7 @@ def test_only_the_matchers_take_a_name_from_unittest_mock(path):
 @each_module
 def test_every_module_says_what_it_is_for(path):
     """A module begins with its docstring."""
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.get_docstring(tree_of(path.read_text(encoding="utf-8")))
 
 
 # Written text
