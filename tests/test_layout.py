@@ -36,6 +36,7 @@ ORDER = (
     "_play",
     "_client_call",
     "_exchange",
+    "_client_exchange",
     "_wire",
     "_intercept",
     "_injected",

@@ -39,7 +39,7 @@ from aiohttp import (
     hdrs,
 )
 
-from aiostub._exchange import Exchange
+from aiostub._client_exchange import ClientExchange
 from aiostub._far_end import FAR_END, FarEnd
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class MemoryConnector(BaseConnector):
         # What connect() is to open, for _create_connection(): several at once, and only the
         # request is handed from one to the other.
         self._opening: dict[ClientRequest, _Opening] = {}
-        self._busy: dict[ResponseHandler, Exchange] = {}  # until the client lets go of them
+        self._busy: dict[ResponseHandler, ClientExchange] = {}  # until the client lets go of them
         self._far_ends: weakref.WeakSet[FarEnd] = weakref.WeakSet()
         for name in _TAKEN_OVER:
             setattr(self, name, getattr(owner, name))
@@ -96,7 +96,7 @@ class MemoryConnector(BaseConnector):
             return False
         return self._available_connections(req.connection_key) <= 0
 
-    async def open(self, exchange: Exchange, *, queues: bool) -> Connection:
+    async def open(self, exchange: ClientExchange, *, queues: bool) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
         if not exchange.just_replies and exchange.refuses_connection:
@@ -171,7 +171,7 @@ class MemoryConnector(BaseConnector):
             self._cleanup_handle = None
 
 
-def _open_transport(connection: Connection, exchange: Exchange) -> asyncio.BaseTransport:
+def _open_transport(connection: Connection, exchange: ClientExchange) -> asyncio.BaseTransport:
     """Return a connection's transport, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped
@@ -183,7 +183,7 @@ def _open_transport(connection: Connection, exchange: Exchange) -> asyncio.BaseT
 class _Opening(NamedTuple):
     """An exchange on its way to a connection."""
 
-    exchange: Exchange
+    exchange: ClientExchange
     queues: bool
 
     @property
@@ -206,7 +206,7 @@ class _BodyTap:
     What ``compress=`` does to it comes later, and is not heard.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: ClientExchange) -> None:
         self._exchange = exchange
 
     async def send_request_chunk_sent(self, _method: str, _url: URL, chunk: bytes) -> None:
@@ -221,7 +221,7 @@ class _BodyTap:
         pass
 
 
-def _listen(exchange: Exchange, traces: list[Any]) -> None:
+def _listen(exchange: ClientExchange, traces: list[Any]) -> None:
     """Log the body of a request that passes through, where it shows only while it is sent."""
     traces[:] = [trace for trace in traces if not isinstance(trace, _BodyTap)]
     if not exchange.knows_body:
@@ -259,7 +259,7 @@ class Boundary:
         memory = self._memory_of(connector)
         if connector.closed:
             return await memory.refuse(req, traces, timeout)
-        exchange = Exchange(registries, connector, req, traces, timeout)
+        exchange = ClientExchange(registries, connector, req, traces, timeout)
         try:
             # A request that must queue is not on the network yet; but it must not queue among
             # ours if it is not for us.
