@@ -63,6 +63,7 @@ def uv_debugged():
     """Make one that looks closely."""
     loop = uv()
     loop.set_debug(True)
+    loop.slow_callback_duration = 5
     return loop
 
 
