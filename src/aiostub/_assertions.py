@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def described(pattern: Pattern) -> str:
     """Return a pattern as a text calls it."""
-    method = pattern.method or "any method"
-    return " ".join(part for part in (method, pattern.url_text, pattern.conditions_text) if part)
+    verb = "any method" if pattern.verb == "any" else pattern.verb
+    return " ".join(part for part in (verb, pattern.url_text, pattern.conditions_text) if part)
 
 
 def named(call: Call) -> str:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from aiostub import _explain
+from aiostub._frames import Frame, Frames
 from aiostub._match import Match, Pattern, canonical
 from aiostub.matchers import ANY
 from aiostub.typing import UNSET
@@ -69,6 +70,7 @@ class Call:
         "_began",
         "_ended",
         "_error",
+        "_frames",
         "_responding",
         "_response",
         "_served",
@@ -95,6 +97,7 @@ class Call:
         self._response: ClientResponse | None = None
         self._responding: Responding | None = None  # while it is in flight
         self._unmatched = False
+        self._frames: Sequence[Frame] = ()
         self._began = next(_moments)
         self._ended: int | None = None
 
@@ -119,6 +122,11 @@ class Call:
             return self._served
         response = self.response
         return response.status if response is not None else None
+
+    @property
+    def frames(self) -> Frames:
+        """Return what went over the WebSocket, if it is one; also while it is open."""
+        return Frames(self._frames)
 
     @property
     def outcome(self) -> str:

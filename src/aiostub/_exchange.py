@@ -47,6 +47,7 @@ from aiostub._steps import (
     Hang,
     LetThrough,
     Send,
+    Serve,
     TimerName,
     name_of,
 )
@@ -56,6 +57,7 @@ from aiostub.faults import Fault
 if TYPE_CHECKING:
     from aiohttp.http_exceptions import HttpProcessingError
 
+    from aiostub._apps import RunningApp
     from aiostub._calls import Call, Log
     from aiostub._far_end import FarEnd, Head
     from aiostub._request import Headers, Request
@@ -233,12 +235,17 @@ class Exchange(abc.ABC):
         """Answer as soon as what has arrived allows it."""
         if self.decision is None and not self._try(self.decide):
             return
-        if self.request.complete or (isinstance(self.action, (Send, Ask)) and self.action.early):
+        if self.request.complete or self._needs_no_body():
             self._answer_soon()
         elif self._waits_for_leave:
             self._waits_for_leave = False
             assert self.far_end is not None
             self.far_end.write(_CONTINUE)
+
+    def _needs_no_body(self) -> bool:
+        """Tell whether the answer may begin before the request is complete."""
+        action = self.action
+        return isinstance(action, Serve) or (isinstance(action, (Send, Ask)) and action.early)
 
     def _try(self, act: Any) -> bool:
         """Do what may raise an error of the user's, which then is the answer."""
@@ -269,13 +276,16 @@ class Exchange(abc.ABC):
         if isinstance(self.decision, Unanswered) and self.action is None:
             self._try(lambda: self.fail_client(self._unmatched()))
             return
-        match self.action:
+        self._carry_out(self.action)
+
+    def _carry_out(self, action: Action | None) -> None:
+        match action:
             case None:
                 self.fail_client(self._no_step())
             case Send(reply):
                 self._reply(reply)
             case Fail(failure):
-                self._spawn(self._fail, failure)
+                self._spawn(self.fail, failure)
             case Ask() as ask:
                 self._spawn(self._ask, ask)
             case FireTimer(which):
@@ -284,6 +294,8 @@ class Exchange(abc.ABC):
                 pass
             case LetThrough():
                 self._spawn(self._hand_over)
+            case Serve() as serve:
+                self._try(lambda: self._serve(serve))
 
     def _reply(self, reply: Reply) -> None:
         if reply.takes_time:
@@ -299,7 +311,7 @@ class Exchange(abc.ABC):
     async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)
         self._served(reply.status)
-        player = self._player()
+        player = self.player()
         try:
             await player.perform(reply)
         except Fault as fault:
@@ -312,14 +324,28 @@ class Exchange(abc.ABC):
             self.registry.note(error)
             await player.strike(Fault("disconnect"))
 
-    async def _fail(self, failure: Failure) -> None:
+    def _serve(self, serve: Serve) -> None:
+        from aiostub._apps import running_app  # noqa: PLC0415 - a web server, for those who want one
+
+        app = running_app(self.registry, serve)
+        if app.started:
+            app.ask(self)
+        else:
+            self._spawn(self._start_and_ask, app)
+
+    async def _start_and_ask(self, app: RunningApp) -> None:
+        await app.start()
+        app.ask(self)
+
+    async def fail(self, failure: Failure) -> None:
+        """Let the client meet a failure, now that its request has come."""
         await self._pause(failure.delay)
         if failure.fault is None or failure.fault.stage == "connection":
             self._try(lambda: self.fail_client(self._exception_of(failure)))
             return
         if failure.fault.stage == "body" and failure.fault.name not in ("disconnect", "reset"):
             self._served(SPOILED.status)
-        await self._player().fail(failure.fault)
+        await self.player().fail(failure.fault)
 
     async def _ask(self, ask: Ask) -> None:
         if not self.request.complete:
@@ -379,9 +405,21 @@ class Exchange(abc.ABC):
         self.action = Fail(Failure(error))
         self._let_resend_meet_it()
         if isinstance(error, Fault):
-            self._spawn(self._fail, self.action.failure)
+            self._spawn(self.fail, self.action.failure)
         else:
             self.fail_client(error)
+
+    def judge(self, error: Exception) -> None:
+        """Note what a served handler should not have raised.
+
+        Raises:
+            Fault: it raised one, for the client to meet.
+        """
+        if isinstance(error, Fault):
+            raise error
+        gone = self.far_end is None or self.far_end.wire.is_closing()
+        if not (gone and isinstance(error, ConnectionError)):
+            self.registry.note(error)
 
     def _ask_the_next(self) -> None:
         """Give the use back, and let the next route answer."""
@@ -398,7 +436,8 @@ class Exchange(abc.ABC):
         self._answering = False
         self._go_on()
 
-    def _player(self) -> Player:
+    def player(self) -> Player:
+        """Return what plays replies and faults to the client."""
         assert self.far_end is not None
         return Player(self.far_end, self.request.method)
 

@@ -408,7 +408,7 @@ def _same_url(request: _Sent, text: str) -> bool:
 
 # A route as text, with a URL that was written as text: method, URL, conditions.
 _ROUTE_TEXT: Final = re.compile(
-    r"(any|[A-Z-]+)(?: method)? ((?:[A-Za-z][\w+.-]*:/)?/[^\s\\]*)(?:,? (\w+=.*))?", re.DOTALL
+    r"(any|ws|[A-Z-]+)(?: method)? ((?:[A-Za-z][\w+.-]*:/)?/[^\s\\]*)(?:,? (\w+=.*))?", re.DOTALL
 )
 
 

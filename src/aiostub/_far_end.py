@@ -25,11 +25,12 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from aiostub._memory import MemoryTransport, connect_in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.streams import StreamReader
 
+    from aiostub._frames import FrameLog
     from aiostub._request import Headers
 
 FAR_END = "aiostub.far_end"  # the extra info of a client's transport that leads here
@@ -107,6 +108,63 @@ class Reader(Protocol):
         """Learn that the client has closed the connection."""
 
 
+class ServerSide:
+    """Be the transport of a web server that answers one request of a connection.
+
+    The server may close it, or go on using it, when the connection serves the next request.
+    """
+
+    def __init__(
+        self, far_end: FarEnd, exchange: Any, hear: Callable[[bytes], None] | None
+    ) -> None:
+        self.exchange = exchange  # for the application, to know what it answers
+        self.wrote = False
+        self._far_end = far_end
+        self._hear = hear
+        self._attached = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._far_end.wire, name)
+
+    @property
+    def _sendfile_compatible(self) -> object:
+        """Say that no file can be handed to it, so that aiohttp reads the file itself."""
+        raise NotImplementedError
+
+    def detach(self) -> None:
+        """Lead nowhere from now on."""
+        self._attached = False
+
+    def is_closing(self) -> bool:
+        return not self._attached or self._far_end.wire.is_closing()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._attached:
+            return
+        data = bytes(memoryview(data))
+        self.wrote = True
+        if self._hear is not None:
+            self._hear(data)
+        self._far_end.write(data)
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.write(b"".join(list_of_data))
+
+    def close(self) -> None:
+        if self._attached:
+            self._far_end.wire.close()
+
+    def abort(self) -> None:
+        if self._attached:
+            self._far_end.wire.abort()
+
+    def get_protocol(self) -> asyncio.BaseProtocol | None:
+        return self._far_end.server
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._far_end.server = cast("asyncio.Protocol", protocol)
+
+
 class FarEnd(BaseProtocol):
     """Serve one connection of a client, request after request."""
 
@@ -120,6 +178,9 @@ class FarEnd(BaseProtocol):
         self._requests: Any = None
         self._payload: StreamReader | None = None
         self._half_closed = False
+        self.server: asyncio.Protocol | None = None  # of the application that answers
+        self._side: ServerSide | None = None
+        self._hear_client: Callable[[bytes], None] | None = None
 
     @classmethod
     def connect(
@@ -127,6 +188,7 @@ class FarEnd(BaseProtocol):
         loop: asyncio.AbstractEventLoop,
         client: ResponseHandler,
         extra: Mapping[str, Any],
+        far_extra: Mapping[str, Any],
     ) -> FarEnd:
         """Give a client's protocol a connection that leads to a new far end."""
         far_end = cls(loop)
@@ -135,7 +197,7 @@ class FarEnd(BaseProtocol):
             client,
             far_end,
             near_extra={**extra, FAR_END: far_end},
-            far_extra={},
+            far_extra=far_extra,
             far_is_eager=True,
         )
         return far_end
@@ -174,8 +236,42 @@ class FarEnd(BaseProtocol):
             self._reader = None
             self._requests = self._payload = self.message = None
             self.raw.clear()
+            if self.server is not None:
+                self._leave_server(None)
             if self._half_closed:
                 self.wire.close()
+
+    # A web server that answers.
+
+    def serve(self, server: asyncio.Protocol, frames: FrameLog | None, exchange: Any) -> None:
+        """Let the protocol of a server answer this request: it gets what came, and what will."""
+        self._side = ServerSide(self, exchange, None if frames is None else frames.received)
+        self._hear_client = None if frames is None else frames.sent
+        self.server = server
+        server.connection_made(cast("asyncio.Transport", self._side))
+        if self._paused:
+            server.pause_writing()
+        for data in self.raw:
+            server.data_received(data)
+
+    def _leave_server(self, error: BaseException | None) -> None:
+        server, self.server = self.server, None
+        self._hear_client = None
+        assert self._side is not None
+        self._side.detach()
+        if server is not None:
+            server.connection_lost(error if isinstance(error, Exception) else None)
+        self.wire.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self.server is not None:
+            self.server.pause_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.server is not None:
+            self.server.resume_writing()
 
     # asyncio.Protocol
 
@@ -184,6 +280,15 @@ class FarEnd(BaseProtocol):
         self.wire = cast("MemoryTransport", transport)
 
     def data_received(self, data: bytes) -> None:
+        server = self.server  # one that is found now gets all that came anyway
+        self._read(data)
+        if server is None or self.server is None:
+            return
+        if self._hear_client is not None:
+            self._hear_client(data)
+        self.server.data_received(data)
+
+    def _read(self, data: bytes) -> None:
         if self._reader is None or not data:  # aiohttp 3.14 asks again with nothing new
             return
         if self.message is not None and self._payload is None:
@@ -224,6 +329,8 @@ class FarEnd(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        if self.server is not None:
+            self._leave_server(exc)
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.client_left()

@@ -262,7 +262,24 @@ class _Everywhere:
     """Every URL."""
 
 
-_Target: TypeAlias = _Address | _Search | _Everywhere
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Every URL of one scheme, host and port."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def find(self, actual: Canonical) -> Mapping[str, str] | Mismatch:
+        """Compare; nothing is captured."""
+        for part in ("host", "scheme", "port"):
+            expected, got = getattr(self, part), getattr(actual, part)
+            if expected != got:
+                return Mismatch(part, f"expected {expected}, got {got}")
+        return _NOTHING_CAPTURED
+
+
+_Target: TypeAlias = _Address | _Search | _Everywhere | _Origin
 
 
 # -- reading a URL ---------------------------------------------------------------------
@@ -352,6 +369,22 @@ def _read_url(url: object, base_url: str | URL | None) -> tuple[_Target, _Pairs]
     text, placeholders = _with_stand_ins(url) if isinstance(url, str) else (str(url), ())
     located, has_origin = _located(text, base_url, str(url))
     return _address(canonical(located), placeholders, str(url), has_origin=has_origin)
+
+
+def _read_origin(origin: object) -> _Origin:
+    if not isinstance(origin, (str, URL)):
+        raise RouteError(f"origin: expected a str or a yarl.URL, got {shown(origin)}")
+    url = _parsed("origin", origin, str(origin))
+    if not (url.scheme and url.raw_host):
+        raise RouteError(
+            f"origin: {str(origin)!r} needs a scheme and a host, as in 'https://api.example.com'"
+        )
+    if url.raw_path not in {"", "/"} or url.raw_query_string or url.raw_fragment or url.raw_user:
+        raise RouteError(
+            f"origin: {str(origin)!r} is more than scheme, host and port; an application has all "
+            "the paths of an origin"
+        )
+    return _Origin(*canonical(url)[:3])
 
 
 def _address(
@@ -543,6 +576,25 @@ class _Headers:
         }
         actual = {name: headers.getall(name, ()) for name in known}
         return named_differences(known, actual, whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """The request asks for a WebSocket (RFC 6455, 4.1), which aiohttp says from the start."""
+
+    name: ClassVar = "websocket"
+
+    def lacks(self, _: Request) -> bool:
+        return False
+
+    def differences(self, request: Request) -> Iterator[str]:
+        if not asks_for_websocket(request):
+            yield "expected a WebSocket handshake, got a plain request"
+
+
+def asks_for_websocket(request: Request) -> bool:
+    """Tell whether a request is a WebSocket handshake."""
+    return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -743,7 +795,7 @@ def _read_predicate(argument: str, predicate: object) -> Callable[[Request], obj
     return predicate
 
 
-_Condition: TypeAlias = _Headers | _Cookies | _Json | _RawBody | _Form | _Where
+_Condition: TypeAlias = _Handshake | _Headers | _Cookies | _Json | _RawBody | _Form | _Where
 
 
 def _read_data(data: object) -> _RawBody | _Form:
@@ -807,6 +859,7 @@ class Pattern:
 
     Attributes:
         method: upper case; ``None`` is every method.
+        verb: what a text calls the method: also ``"ws"`` and ``"mount"``.
         url_text: the URL as the user wrote it.
         conditions_text: the conditions besides method and URL, in short.
         exact: the whole `Canonical` that matches, where only one does.
@@ -816,6 +869,7 @@ class Pattern:
     """
 
     method: str | None
+    verb: str
     url_text: str
     conditions_text: str
     exact: Canonical | None
@@ -838,8 +892,9 @@ class Pattern:
         json: object = UNSET,
         data: object = UNSET,
         where: object = None,
+        websocket: bool = False,
     ) -> Pattern:
-        """Read what a route was told to match.
+        """Read what a route was told to match; *websocket*: handshakes alone.
 
         Raises:
             RouteError: an argument is wrong; the text names it.
@@ -858,6 +913,7 @@ class Pattern:
         exact, place = _looked_up(target, query)
         return cls(
             method=known_method,
+            verb="ws" if websocket else known_method or "any",
             url_text=_written(url),
             # Taken now: some matchers (dirty-equals) change their repr when they are asked.
             conditions_text=", ".join(
@@ -868,7 +924,28 @@ class Pattern:
             host=_literal_host(target),
             _target=target,
             _query=query,
-            _conditions=tuple(_read_conditions(given)),
+            _conditions=(*((_Handshake(),) if websocket else ()), *_read_conditions(given)),
+        )
+
+    @classmethod
+    def of_origin(cls, origin: object) -> Pattern:
+        """Match every request to an origin.
+
+        Raises:
+            RouteError: it is no origin, or more than one.
+        """
+        target = _read_origin(origin)
+        return cls(
+            method=None,
+            verb="mount",
+            url_text=str(origin),
+            conditions_text="",
+            exact=None,
+            place=None,
+            host=target.host,
+            _target=target,
+            _query=None,
+            _conditions=(),
         )
 
     def match(self, request: Request, canonical: Canonical) -> Match | Mismatch | Undecided:
@@ -923,7 +1000,7 @@ class Pattern:
 
 
 def _find(target: _Target, request: Request, canonical: Canonical) -> Mapping[str, str] | Mismatch:
-    if isinstance(target, _Address):
+    if isinstance(target, (_Address, _Origin)):
         return target.find(canonical)
     if isinstance(target, _Search):
         return target.find(request.url)
@@ -980,7 +1057,15 @@ def _written(url: object) -> str:
 
 # -- how near a route came --------------------------------------------------------------
 
-_STAGES: Final = {"params": 2, "headers": 3, "cookies": 4, "json": 5, "data": 5, "where": 6}
+_STAGES: Final = {
+    "params": 2,
+    "websocket": 3,
+    "headers": 3,
+    "cookies": 4,
+    "json": 5,
+    "data": 5,
+    "where": 6,
+}
 
 
 def nearness(pattern: Pattern, request: Request, canonical: Canonical, mismatch: Mismatch) -> float:
@@ -1002,6 +1087,8 @@ def nearness(pattern: Pattern, request: Request, canonical: Canonical, mismatch:
 def _target_likeness(target: _Target, actual: Canonical) -> float:
     if isinstance(target, _Address):
         return _address_likeness(target, actual)
+    if isinstance(target, _Origin):
+        return 0.5 * _likeness(target.host, actual.host)
     # How near an expression came, nobody knows.
     return 0.5 if isinstance(target, _Search) else 1.0
 

@@ -98,6 +98,7 @@ class Registry:
         self.troubles: list[BaseException | _Unmatched] = []
         self.in_flight: set[Any] = set()  # exchanges; each can be abandoned
         self.stopped = False  # it was started, and is no more
+        self.apps: dict[Any, Any] = {}  # applications that run, by step and event loop
         self.streamed: set[Reply] = set()  # one-shot streams that a handler has given
         self.nearest: dict[Route, _NearCall] = {}
 

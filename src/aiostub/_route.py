@@ -28,6 +28,7 @@ from aiostub._steps import (
     Hang,
     LetThrough,
     Send,
+    Serve,
     Step,
     TimerName,
     name_of,
@@ -37,8 +38,9 @@ from aiostub.matchers import ANY
 from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Iterable
 
+    from aiohttp import web
     from typing_extensions import Unpack
 
     from aiostub._router import Router
@@ -78,6 +80,8 @@ class Route(CallAssertions):
         stub.get(url).reply(503).times(2).then.reply(200, text="up").always()
     """
 
+    is_mount = False
+
     def __init__(self, pattern: Pattern, router: Router, order: int, place: Place) -> None:
         self.pattern = pattern
         self.order = order
@@ -99,7 +103,7 @@ class Route(CallAssertions):
     @property
     def name(self) -> str:
         """Return method and URL as they were registered."""
-        return f"{self.pattern.method or 'any'} {self.pattern.url_text}"
+        return f"{self.pattern.verb} {self.pattern.url_text}"
 
     # The script.
 
@@ -212,7 +216,20 @@ class Route(CallAssertions):
         Raises:
             RouteError: *callback* cannot be called with a request.
         """
-        return self._add(Ask(callback, early, _parameters_after_request(callback)))
+        return self._add(Ask(callback, early, parameters_after("the request", callback)))
+
+    def serve(self, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Route:
+        """Let a handler of `aiohttp.web` answer, behind aiohttp's own server protocol.
+
+        Args:
+            handler: ``async def handler(request: web.Request) -> web.StreamResponse``, or a
+                `aiohttp.web.View` class. Path parameters stand in ``request.match_info``. What it
+                raises is the response that a real server makes of it.
+
+        Raises:
+            RouteError: *handler* cannot be called.
+        """
+        return self._add(Serve(f"serve({name_of(handler)})", answer=_without_exchange(handler)))
 
     def passthrough(self) -> Route:
         """Let the call reach the real network."""
@@ -319,11 +336,16 @@ class Route(CallAssertions):
 
     def copy_into(self, router: Router) -> None:
         """Register a copy that has served nothing yet with another router."""
-        copy = Route(self.pattern, router, self.order, self.place)
+        copy = self._copied_for(router)
         copy.is_optional = self.is_optional
-        copy._open = self._open
-        copy._steps = [Step(step.action, step.times, step.counted) for step in self._steps]
+        copy._open = self._open  # noqa: SLF001 - it is one of ours
+        copy._steps = [  # noqa: SLF001
+            Step(step.action, step.times, step.counted) for step in self._steps
+        ]
         router.insert(copy)
+
+    def _copied_for(self, router: Router) -> Route:
+        return Route(self.pattern, router, self.order, self.place)
 
     # What was served.
 
@@ -446,8 +468,23 @@ class _AllBut:
         return name != self._name
 
 
-def _parameters_after_request(callback: object) -> Container[str]:
-    """Return the names after the first parameter, which ``**kwargs`` makes all of them."""
+def _without_exchange(handler: object) -> Callable[[Any, Any], Any]:
+    if not callable(handler):
+        message = f"serve: handler must be callable, got {handler!r}"
+        raise RouteError(message)
+    return lambda request, _: handler(request)
+
+
+def parameters_after(first: str, callback: object) -> Container[str]:
+    """Return the names after the first parameter, which ``**kwargs`` makes all of them.
+
+    Args:
+        first: what a text calls the first argument.
+        callback: a function of the user's.
+
+    Raises:
+        RouteError: it cannot be called with a first argument.
+    """
     if not callable(callback):
         message = f"handle: callback must be callable, got {callback!r}"
         raise RouteError(message)
@@ -456,7 +493,7 @@ def _parameters_after_request(callback: object) -> Container[str]:
     except (TypeError, ValueError):  # built-in functions, and mocks on CPython 3.10
         return frozenset()
     if not parameters or parameters[0].kind in (_Kind.KEYWORD_ONLY, _Kind.VAR_KEYWORD):
-        message = f"handle: {name_of(callback)} must take the request as its first argument"
+        message = f"handle: {name_of(callback)} must take {first} as its first argument"
         raise RouteError(message)
     named = (_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY)
     names = frozenset(p.name for p in parameters[1:] if p.kind in named)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Union
@@ -101,14 +101,21 @@ class Router:
         self._unindexed = _Bucket()
         self._pathwise = False  # whether some route is looked up by its path alone
 
-    def add(self, pattern: Pattern, place: Place, *, first: bool = False) -> Route:
+    def add(
+        self,
+        pattern: Pattern,
+        place: Place,
+        *,
+        first: bool = False,
+        make: Callable[[Pattern, Router, int, Place], Route] = Route,
+    ) -> Route:
         """Register a route behind the others, or in front of them."""
         with self.lock:
             if first:
                 self._first -= 1
             else:
                 self._last += 1
-            route = Route(pattern, self, self._first if first else self._last, place)
+            route = make(pattern, self, self._first if first else self._last, place)
             self.insert(route)
         return route
 

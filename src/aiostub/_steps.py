@@ -81,7 +81,22 @@ class LetThrough:
         return "passthrough()"
 
 
-Action = Union[Send, Fail, Ask, FireTimer, Hang, LetThrough]  # noqa: UP007 - evaluated on 3.10
+@dataclass(frozen=True, slots=True, eq=False)
+class Serve:
+    """Let a web server answer: with a whole application, or with one function.
+
+    The function gets the `aiohttp.web.Request` and the exchange that it belongs to.
+    """
+
+    said: str  # what a text calls it
+    application: Any = None
+    answer: Callable[[Any, Any], Any] | None = None
+
+    def __str__(self) -> str:
+        return self.said
+
+
+Action = Union[Send, Fail, Ask, FireTimer, Hang, LetThrough, Serve]  # noqa: UP007 - evaluated on 3.10
 
 
 @dataclass(slots=True)

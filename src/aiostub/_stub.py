@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from yarl import URL
@@ -14,8 +15,10 @@ from aiostub._assertions import CallAssertions
 from aiostub._decorator import decorate, decorate_class
 from aiostub._injected import InjectedConnector
 from aiostub._match import Pattern, build_rules
+from aiostub._mount import Mount, check_application
 from aiostub._registry import Registry, UnmatchedMode
 from aiostub._route import Place, Route
+from aiostub._websockets import MAX_MESSAGE_SIZE, Handshake, WebSocketRoute
 from aiostub._wire import in_loop
 from aiostub.exceptions import RouteError, StubStateError
 from aiostub.typing import UNSET
@@ -23,6 +26,7 @@ from aiostub.typing import UNSET
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from aiohttp import web
     from typing_extensions import Self, Unpack
 
     from aiostub._calls import Log
@@ -108,7 +112,20 @@ class Stub(CallAssertions):
 
     def _stop(self, error: BaseException | None) -> None:
         self._restore()
+        self._clean_up_now()
         self._registry.check(error)
+
+    def _clean_up_now(self) -> None:
+        if self._registry.apps:
+            from aiostub._apps import clean_up_now  # noqa: PLC0415 - it is loaded only if used
+
+            clean_up_now(self._registry)
+
+    async def _clean_up(self) -> None:
+        if self._registry.apps:
+            from aiostub._apps import clean_up  # noqa: PLC0415 - it is loaded only if used
+
+            await clean_up(self._registry)
 
     def _restore(self) -> None:
         if not self._started:
@@ -145,6 +162,7 @@ class Stub(CallAssertions):
     ) -> None:
         self._restore()
         await asyncio.sleep(0)  # connections that were closed now say so to their protocols
+        await self._clean_up()
         self._registry.check(exc)
 
     @contextmanager
@@ -158,6 +176,7 @@ class Stub(CallAssertions):
             yield
         finally:
             self._restore()
+            self._clean_up_now()
         self._registry.check_troubles()
 
     def __call__(self, target: Decorated) -> Decorated:
@@ -260,6 +279,66 @@ class Stub(CallAssertions):
         """Register a route for every method; arguments as for `request`."""
         return self._register(None, url, first=first, **match)
 
+    def ws(
+        self,
+        url: Any,
+        *,
+        protocols: Iterable[str] | None = None,
+        compress: bool = True,
+        heartbeat: float | None = None,
+        max_msg_size: int = MAX_MESSAGE_SIZE,
+        reply_headers: Any = None,
+        first: bool = False,
+        **match: Unpack[Conditions],
+    ) -> WebSocketRoute:
+        """Register a route for WebSocket handshakes.
+
+        Args:
+            url: as for `request`; ``ws`` and ``http``, ``wss`` and ``https`` are the same.
+            protocols: the sub-protocols that it speaks; by default the client's first offer.
+            compress: whether it agrees to compression (RFC 7692).
+            heartbeat: seconds of the event loop's clock between its pings; more than 0.
+            max_msg_size: bytes that a message to it may have; 0 for any size.
+            reply_headers: headers of its answer to the handshake; mapping, pairs or multidict.
+            first: put the route in front of the others.
+            **match: as for `request`.
+
+        Raises:
+            RouteError: an argument is wrong; the text names it.
+        """
+        handshake = Handshake.of(
+            protocols,
+            compress=compress,
+            heartbeat=heartbeat,
+            max_msg_size=max_msg_size,
+            reply_headers=reply_headers,
+        )
+        pattern = Pattern.build(
+            "GET", url, base_url=self._registry.base_url, websocket=True, **match
+        )
+        make = partial(WebSocketRoute, handshake=handshake)
+        route = self._registry.router.add(pattern, Place.of_caller(), first=first, make=make)
+        return cast("WebSocketRoute", route)
+
+    def mount(self, origin: str | URL, app: web.Application, *, first: bool = False) -> Route:
+        """Let a whole application of `aiohttp.web` answer for an origin, in this process.
+
+        It starts with the first request, in that request's event loop, and is cleaned up when the
+        stub is left.
+
+        Args:
+            origin: scheme, host and port of the URLs that it answers, as in
+                ``"https://api.example.com"``.
+            app: an `aiohttp.web.Application`.
+            first: put it in front of the routes that are there already.
+
+        Raises:
+            RouteError: *origin* is none, or *app* no application.
+        """
+        check_application(app)
+        pattern, make = Pattern.of_origin(origin), partial(Mount, app=app)
+        return self._registry.router.add(pattern, Place.of_caller(), first=first, make=make)
+
     def passthrough(self, *rules: Any) -> None:
         """Let requests that no route answers go to the real network.
 
@@ -323,13 +402,13 @@ class Stub(CallAssertions):
         self._assert_any(self._pattern(method, url, match))
 
     def assert_all_called(self) -> None:
-        """Assert that every route that is not optional was called at least once.
+        """Assert that every route that is neither optional nor a mount was called at least once.
 
         Raises:
             AssertionError: one was not; it names them.
         """
         routes = self._registry.router.routes
-        never = [r for r in routes if not r.is_optional and not r.called]
+        never = [r for r in routes if not (r.is_optional or r.is_mount or r.called)]
         if never:
             named = [(str(route), str(route.place)) for route in never]
             raise AssertionError(_explain.never_called(named, self.calls.rows()))

@@ -27,7 +27,7 @@ import contextlib
 import ssl
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import aiohttp
@@ -137,7 +137,8 @@ class MemoryConnector(BaseConnector):
         if opening is not None and opening.is_open:
             await opening.settle()
         client: ResponseHandler = self._factory()
-        far_end = FarEnd.connect(self._loop, client, _extra_info(req))
+        extra = _extra_info(req)
+        far_end = FarEnd.connect(self._loop, client, extra, _seen_from_server(extra))
         self._far_ends.add(far_end)
         if opening is not None:
             opening.exchange.far_end = far_end
@@ -334,6 +335,10 @@ def _extra_info(req: ClientRequest) -> dict[str, Any]:
         given = req.ssl
         extra["sslcontext"] = given if isinstance(given, ssl.SSLContext) else _TLS
     return extra
+
+
+def _seen_from_server(extra: Mapping[str, Any]) -> dict[str, Any]:
+    return {**extra, "peername": extra["sockname"], "sockname": extra["peername"]}
 
 
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
