@@ -41,6 +41,8 @@ ORDER = (
     "_apps",
     "_exchange",
     "_client_exchange",
+    "_socket_exchange",
+    "_sockets",
     "_wire",
     "_intercept",
     "_injected",

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import warnings
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
+from aiohttp.log import access_logger
+from aiohttp.web_log import AccessLogger
 
 from aiostub._failure import Failure
 from aiostub._frames import FrameLog
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from aiostub._far_end import ServerSide
     from aiostub._registry import Registry
     from aiostub._steps import Serve
+
+_silent = logging.getLogger("aiostub.access")
+_silent.setLevel(logging.CRITICAL)
 
 _serving: ContextVar[Exchange] = ContextVar("aiostub_serving")
 
@@ -57,11 +63,25 @@ def running_app(registry: Registry, serve: Serve) -> RunningApp:
     return app
 
 
+class _End(AccessLogger):
+    """Hear that a response is complete, which the access log is told."""
+
+    enabled = True
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        if self.logger.isEnabledFor(logging.INFO):
+            super().log(request, response, time)
+        side = cast("ServerSide | None", request.transport)
+        if side is not None and response.keep_alive:
+            side.exchange.answered()
+
+
 def _runner(serve: Serve) -> web.AppRunner:
     if serve.answer is None:
-        return web.AppRunner(serve.application, shutdown_timeout=0)
-    own = _application_of(serve.answer)
-    return web.AppRunner(own, shutdown_timeout=0, access_log=None)
+        own, log = serve.application, access_logger
+    else:
+        own, log = _application_of(serve.answer), _silent
+    return web.AppRunner(own, shutdown_timeout=0, access_log_class=_End, access_log=log)
 
 
 class RunningApp:

@@ -327,21 +327,11 @@ class ClientExchange(Exchange):
         """Close the story, with the exception that the client met, if any."""
         if self._over:
             return
-        self._over = True
         call = self.call
         call._response, call._responding = self.response, None
-        if error is not None:
-            call._error = error
-        if call.elapsed is None:
-            call.elapsed = self.loop.time() - call.started
-        if self.decision is None:
-            self._log(None)  # it never came far enough to be answered
+        self._close_call(error)
         if not call.request.sent:
             call.request = self._as_if_sent()
-        call.end()
-        if self._tasks:
-            self._stop_tasks()
-        self.registry.in_flight.discard(self)
         if self.far_end is not None:
             self.far_end.finish(self)
             if not self.followed:  # the client gave up before it had its connection

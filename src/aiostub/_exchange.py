@@ -20,6 +20,7 @@ import abc
 import asyncio
 import inspect
 import logging
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("aiostub")
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110, 10.1.1
+_GO_ON = 100
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
 
 
 class Exchange(abc.ABC):
@@ -142,6 +145,13 @@ class Exchange(abc.ABC):
     def _redirected_from(self) -> str | None:
         """Return the URL whose answer sent the client here."""
         return None
+
+    @abc.abstractmethod
+    def abandon(self) -> None:
+        """End a request that is still in flight when its stub stops."""
+
+    def answered(self) -> None:  # noqa: B027 - who is told by the client needs no second word
+        """Learn that all of a response has been sent."""
 
     def _expects_answer(self) -> bool:
         """Tell whether an answer may be sent this very moment."""
@@ -307,6 +317,7 @@ class Exchange(abc.ABC):
         assert self.far_end is not None
         self._served(reply.status)
         send(self.far_end, self.request.method, reply)
+        self.answered()
 
     async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)
@@ -314,6 +325,7 @@ class Exchange(abc.ABC):
         player = self.player()
         try:
             await player.perform(reply)
+            self.answered()
         except Fault as fault:
             await player.strike(fault)
         except BaseException as error:
@@ -323,6 +335,15 @@ class Exchange(abc.ABC):
                 return
             self.registry.note(error)
             await player.strike(Fault("disconnect"))
+
+    def answer_began(self, data: bytes) -> bool:
+        """Learn what a web server has sent first; tell whether it is the head of its answer."""
+        head = _STATUS_LINE.match(data)
+        status = 0 if head is None else int(head[1])
+        if status == _GO_ON:
+            return False
+        self._served(status)
+        return True
 
     def _serve(self, serve: Serve) -> None:
         from aiostub._apps import running_app  # noqa: PLC0415 - a web server, for those who want one
@@ -346,6 +367,7 @@ class Exchange(abc.ABC):
         if failure.fault.stage == "body" and failure.fault.name not in ("disconnect", "reset"):
             self._served(SPOILED.status)
         await self.player().fail(failure.fault)
+        self.answered()
 
     async def _ask(self, ask: Ask) -> None:
         if not self.request.complete:
@@ -497,6 +519,21 @@ class Exchange(abc.ABC):
         """Tell whether an exception is to end our task, or the event loop, and not the call."""
         ours = isinstance(error, asyncio.CancelledError) and self._tasks_stopped
         return ours or isinstance(error, (KeyboardInterrupt, SystemExit))
+
+    def _close_call(self, error: BaseException | None) -> None:
+        """Note in the log that the call is over, with the exception that the client met, if any."""
+        self._over = True
+        call = self.call
+        if error is not None:
+            call._error = error
+        if call.elapsed is None:
+            call.elapsed = self.loop.time() - call.started
+        if self.decision is None:
+            self._log(None)  # it never came far enough to be answered
+        call.end()
+        if self._tasks:
+            self._stop_tasks()
+        self.registry.in_flight.discard(self)
 
     def _stop_tasks(self) -> None:
         self._tasks_stopped = True

@@ -710,6 +710,19 @@ def _other_timer(has: Mapping[str, float]) -> str:
     return _heading("or let the step fire one that the client has:", steps)
 
 
+def no_way_through(method: str, url: str) -> str:
+    """Say that a request over a socket cannot pass through.
+
+    Args:
+        method: The method as sent.
+        url: The URL that it was matched as.
+    """
+    return (
+        f"{method} {url} came over a socket of stub.serve(), behind which there is no real network "
+        "to pass through to; give its route a reply"
+    )
+
+
 def abandoned(method: str, url: str, age: float, where: str | None) -> str:
     """Say that a request was still in flight when its stub was stopped.
 

@@ -142,7 +142,8 @@ class ServerSide:
         if not self._attached:
             return
         data = bytes(memoryview(data))
-        self.wrote = True
+        if not self.wrote:
+            self.wrote = self.exchange.answer_began(data)
         if self._hear is not None:
             self._hear(data)
         self._far_end.write(data)

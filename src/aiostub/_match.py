@@ -371,7 +371,12 @@ def _read_url(url: object, base_url: str | URL | None) -> tuple[_Target, _Pairs]
     return _address(canonical(located), placeholders, str(url), has_origin=has_origin)
 
 
-def _read_origin(origin: object) -> _Origin:
+def origin_of(origin: object) -> URL:
+    """Read an origin: scheme, host and port.
+
+    Raises:
+        RouteError: it is none, or more than one.
+    """
     if not isinstance(origin, (str, URL)):
         raise RouteError(f"origin: expected a str or a yarl.URL, got {shown(origin)}")
     url = _parsed("origin", origin, str(origin))
@@ -384,7 +389,7 @@ def _read_origin(origin: object) -> _Origin:
             f"origin: {str(origin)!r} is more than scheme, host and port; an application has all "
             "the paths of an origin"
         )
-    return _Origin(*canonical(url)[:3])
+    return url.origin()
 
 
 def _address(
@@ -934,7 +939,7 @@ class Pattern:
         Raises:
             RouteError: it is no origin, or more than one.
         """
-        target = _read_origin(origin)
+        target = _Origin(*canonical(origin_of(origin))[:3])
         return cls(
             method=None,
             verb="mount",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,7 +14,7 @@ from aiostub import _explain, _intercept
 from aiostub._assertions import CallAssertions
 from aiostub._decorator import decorate, decorate_class
 from aiostub._injected import InjectedConnector
-from aiostub._match import Pattern, build_rules
+from aiostub._match import Pattern, build_rules, origin_of
 from aiostub._mount import Mount, check_application
 from aiostub._registry import Registry, UnmatchedMode
 from aiostub._route import Place, Route
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from aiostub._calls import Log
     from aiostub._request import Request
+    from aiostub._sockets import Authority, Site
     from aiostub.typing import Conditions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -79,6 +80,8 @@ class Stub(CallAssertions):
         self._started = False
         self._was_started = False
         self._connectors: set[InjectedConnector] = set()
+        self._sites: set[Site] = set()
+        self._ca: Authority | None = None
 
     def __repr__(self) -> str:
         state = "started" if self._started else "stopped"
@@ -200,8 +203,79 @@ class Stub(CallAssertions):
 
     def _connector_closed(self, connector: InjectedConnector, error: BaseException | None) -> None:
         self._connectors.discard(connector)
-        if not self._was_started and not self._connectors:
+        self._check_if_unused(error)
+
+    def _check_if_unused(self, error: BaseException | None) -> None:
+        """Check a stub that was never started when its last connector or socket is closed."""
+        if not (self._was_started or self._connectors or self._sites):
+            self._clean_up_now()
             self._registry.check(error)
+
+    @asynccontextmanager
+    async def serve(
+        self, *, origin: str | URL | None = None, tls: bool = False
+    ) -> AsyncIterator[str]:
+        """Serve the same routes on a socket, for clients that are no aiohttp of this process.
+
+        Listens on a free port of 127.0.0.1 in the running event loop while the ``async with``
+        block lasts. The stub need not be started, and several sockets at once are fine.
+
+        Args:
+            origin: what requests are matched as if sent to; by default that of the stub's
+                ``base_url``, or else the socket's own.
+            tls: whether it speaks TLS, with a certificate of the authority `ca_pem`.
+
+        Yields:
+            The URL of the socket, without a slash at its end.
+
+        Raises:
+            RouteError: *origin* is none, or the trustme package is missing.
+            UnsatisfiedStub: as when leaving the stub, if it was never started.
+        """
+        from aiostub._sockets import Site  # noqa: PLC0415 - it is loaded only if used
+
+        site = Site(self._asked, self._origin(origin), self._authority() if tls else None)
+        url = await site.open()
+        self._sites.add(site)
+        error: BaseException | None = None
+        try:
+            yield str(url.origin())
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            await site.close()
+            self._sites.discard(site)
+            if not (self._was_started or self._connectors or self._sites):
+                await self._clean_up()
+            self._check_if_unused(error)
+
+    def _asked(self) -> tuple[Registry, ...]:
+        """Return who is asked for an answer: this stub first, whoever is started besides."""
+        others = (each for each in _intercept.started() if each is not self._registry)
+        return (self._registry, *others)
+
+    def _origin(self, origin: str | URL | None) -> URL | None:
+        if origin is None:
+            base = self._registry.base_url
+            return None if base is None else base.origin()
+        return origin_of(origin)
+
+    @property
+    def ca_pem(self) -> bytes:
+        """Return the certificate of the authority that signs for ``serve(tls=True)``.
+
+        Raises:
+            RouteError: the trustme package is missing.
+        """
+        return self._authority().pem
+
+    def _authority(self) -> Authority:
+        from aiostub._sockets import Authority  # noqa: PLC0415 - it is loaded only if used
+
+        if self._ca is None:
+            self._ca = Authority()
+        return self._ca
 
     # Routes.
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost", "0.0.0.0"})  # noqa: S104 - only compared
 
+own_ports: set[int] = set()  # of the sockets that stubs serve
+
 _known: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -29,8 +31,12 @@ def is_loopback(url: URL) -> bool:
 
 def is_test_server(url: URL) -> bool:
     """Tell whether a URL leads to a running test server of this process."""
+    if url.port is None or not is_loopback(url):
+        return False
+    if url.port in own_ports:
+        return True
     test_utils = sys.modules.get("aiohttp.test_utils")
-    if test_utils is None or url.port is None or not is_loopback(url):
+    if test_utils is None:
         return False
     if _listens(url.port):
         return True
