@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 from yarl import URL
 
-from aiostub._match import UNDECIDED, Match, Mismatch, Pattern, canonical, nearness
+from aiostub._match import REST, UNDECIDED, Match, Mismatch, Pattern, canonical, nearness
 from aiostub._request import Request
 from aiostub.exceptions import RouteError
 from aiostub.matchers import ANY, partial
@@ -252,30 +252,46 @@ A = ("http", "x.test", 80, "/a")
 
 
 @pytest.mark.parametrize(
-    ("url", "conditions", "exact", "place", "host"),
+    ("url", "conditions", "exact", "place"),
     [
-        ("http://x.test/a?c=1", {}, (*A, (("c", "1"),)), None, "x.test"),
-        ("http://x.test/a", {"params": {"b": 2, "a": 1}}, (*A, (("a", "1"), ("b", "2"))), None, 0),
-        ("http://x.test/a", {"params": {"b": Number.TWO}}, (*A, (("b", "2"),)), None, 0),
-        ("http://x.test/a", {"json": {"a": ANY}}, (*A, ()), None, "x.test"),
-        ("http://x.test/a", {"params": ANY}, None, A, "x.test"),
-        ("http://x.test/a", {"params": {"b": ANY}}, None, A, "x.test"),
-        ("http://x.test/a", {"params": partial({"b": 1})}, None, A, "x.test"),
-        ("/a", {}, None, (None, None, None, "/a"), None),
-        ("/a", {"params": ANY}, None, (None, None, None, "/a"), None),
-        ("/a/{b}", {}, None, None, None),
-        ("http://x.test/a/{b}", {}, None, None, "x.test"),
-        ("http://{b}.test/a", {}, None, None, None),
-        (re.compile("^http://x.test/a$"), {}, None, None, None),
-        (ANY, {}, None, None, None),
+        ("http://x.test/a?c=1", {}, (*A, (("c", "1"),)), None),
+        ("http://x.test/a", {"params": {"b": 2, "a": 1}}, (*A, (("a", "1"), ("b", "2"))), None),
+        ("http://x.test/a", {"params": {"b": Number.TWO}}, (*A, (("b", "2"),)), None),
+        ("http://x.test/a", {"json": {"a": ANY}}, (*A, ()), None),
+        ("http://x.test/a", {"params": ANY}, None, A),
+        ("http://x.test/a", {"params": {"b": ANY}}, None, A),
+        ("http://x.test/a", {"params": partial({"b": 1})}, None, A),
+        ("/a", {}, None, (None, None, None, "/a")),
+        ("/a", {"params": ANY}, None, (None, None, None, "/a")),
+        ("/a/{b}", {}, None, None),
+        ("http://{b}.test/a", {}, None, None),
+        (re.compile("^http://x.test/a$"), {}, None, None),
+        (ANY, {}, None, None),
     ],
 )
-def test_a_pattern_says_where_to_look_it_up(url, conditions, exact, place, host):
+def test_a_pattern_says_where_to_look_it_up(url, conditions, exact, place):
     """A router of ten thousand routes need not ask them all."""
     pattern = Pattern.build("GET", url, **conditions)
     assert (exact, place) == (pattern.exact, pattern.place)
     assert hash(pattern.exact) == hash(exact)
-    assert host in {0, pattern.host}
+
+
+@pytest.mark.parametrize(
+    ("url", "template"),
+    [
+        ("http://x.test/a/{b}", ("http", "x.test", 80, ("", "a", None))),
+        ("http://x.test/{a}/v{b}.json/c", ("http", "x.test", 80, ("", None, None, "c"))),
+        ("http://x.test/a/v{b:path}", ("http", "x.test", 80, ("", "a", REST))),
+        ("http://{b}.test/a/c", ("http", None, 80, ("", "a", "c"))),
+        ("/a/{b}", (None, None, None, ("", "a", None))),
+        ("http://x.test/a", None),
+        (re.compile("a"), None),
+        (ANY, None),
+    ],
+)
+def test_a_pattern_says_what_is_written_out_of_a_template(url, template):
+    """Segment by segment, so that others need not be asked."""
+    assert template == Pattern.build("GET", url).template
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import pytest
 from multidict import CIMultiDict
@@ -11,6 +12,7 @@ from yarl import URL
 from aiostub import ANY, partial
 from aiostub._calls import Log
 from aiostub._match import Match, Pattern, Undecided, canonical
+from aiostub._needle import needle_of
 from aiostub._reply import Reply
 from aiostub._request import Request
 from aiostub._route import Place
@@ -50,14 +52,33 @@ URLS = (
     "/",
     "/{name}",
     "/{rest:path}",
+    "http://a.test/{name}",
+    "http://a.test/{rest:path}",
+    "http://a.test/y/{rest:path}",
+    "http://a.test/{name}/x",
+    "http://a.test/y/{name}",
+    "http://a.test/y/x{name}/z",
+    "http://{host}.test/{name}/x1/z",
+    "http://{host}.test:8080/{name}",
     "http://{host}.test/x",
     "{scheme}://a.test/x",
     "http://a.test/{name}?q=1",
     re.compile("x"),
     re.compile(r"a\.test/(?P<name>\w)\?q=1"),
+    re.compile(r"^https?://[ab]\.test/x$"),
+    re.compile(r"\.test/x"),
+    re.compile(r"\.TEST/x", re.IGNORECASE),
+    re.compile(r"/y/x|/x/y"),
+    re.compile(r"a\.test(?::8080)?/x+/?$"),
     ANY,
     URL("http://a.test/x"),
     URL("http://a.test/x?q=1"),
+    "http://a.test/y/x",
+    "http://a.test/y/x1/z",
+    "http://b.test/y/x1/z",
+    "http://a.test/y//x",
+    "http://a.test/y/%2Fx",
+    "http://a.test/q?next=http://b.test/x",
 )
 SENT = tuple(
     URL(url) for url in URLS if isinstance(url, str) and "{" not in url and not url.startswith("/")
@@ -310,3 +331,100 @@ def test_a_use_that_was_taken_meanwhile_is_not_taken_again():
     second = router.add(Pattern.build("GET", "http://a.test/x"), HERE).reply()
     chosen = router.choose(request, place)
     assert [first, second] == [meanwhile[1].route, chosen.route]
+
+
+# Whatever stands in a regex, and texts of the same characters.
+PIECES = r"""
+a b ab / \. . a+ b* b? a{2} a{1,} b{a a{} [ab|(] []a] [^]b] [\]] (a|b) ((a)|b) (?:b)? | ^ $ }
+a*? b+? (?=a) (?!b) (?<=a) (?P<n>ab) (?i:a) (?s:.) (?#() \Aa \b \d \x61b \141 \( \| \\
+"""
+
+
+def compiled(pieces, flags):
+    """Make a regex; ``None`` of what is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return re.compile("".join(pieces), flags)
+    except (re.error, OverflowError):
+        return None
+
+
+@settings(max_examples=1000)
+@given(
+    st.builds(
+        compiled,
+        st.lists(st.sampled_from(PIECES.split()), max_size=6),
+        st.sampled_from((0, 0, 0, re.IGNORECASE, re.VERBOSE, re.MULTILINE)),
+    ).filter(lambda pattern: pattern is not None),
+    st.data(),
+)
+def test_a_regex_is_found_only_where_its_needle_is(pattern, data):
+    """So that no text without it needs to be searched."""
+    text = data.draw(st.from_regex(pattern) | st.text("abAB/.1{}()| ", max_size=8))
+    if pattern.search(text):
+        assert needle_of(pattern) in text
+
+
+@pytest.mark.parametrize(
+    ("regex", "needle"),
+    [
+        (r"^https://api\.example\.com/users-17/[a-z]+$", "https://api.example.com/users-17/"),
+        (r"https?://api\.example\.com/users", "://api.example.com/users"),
+        (r"/users/\d+/posts(?:\?.*)?$", "/users/"),
+        (r"/(users|groups)/", "/"),
+        (r"/users|/groups", ""),
+        (r"(?i)/users", ""),
+        (r"\x2fusers", ""),
+        (r"/users(?#()|/groups", ""),
+        (r"[]a]/users|/groups", ""),
+        (r"/users{2,3}/x", "/user"),
+        (r".*", ""),
+        (r"", ""),
+    ],
+)
+def test_the_needle_is_the_longest_text_that_must_be_there(regex, needle):
+    """The longer it is, the fewer regexes have it in common."""
+    assert needle == needle_of(re.compile(regex))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "https://a.test/u{}/b".format,
+        "https://a.test/u{}/{{id}}".format,
+        lambda number: re.compile(rf"^https://a\.test/u{number}/[a-z]+$"),
+    ],
+    ids=["exact", "template", "regex"],
+)
+def test_of_many_routes_only_those_are_tried_that_may_match(written):
+    """Ten thousand of them take no longer than one."""
+    router, sent = Router(Log(), None), URL("https://a.test/u17/b")
+    routes = [router.add(Pattern.build("GET", written(n)), HERE).reply() for n in range(50)]
+    found = router._index.find(canonical(sent), sent)
+    assert [[routes[17]]] == [bucket.routes for bucket in found]
+
+
+@pytest.mark.parametrize(
+    ("template", "url"),
+    [
+        ("http://{host}.test/y/x", "http://a.test/y/x"),
+        ("http://{host}.test:8080/{name}", "http://a.test:8080/y"),
+        ("http://a.test/{name}/x", "http://a.test/y/x"),
+        ("http://a.test/{name}/{other}", "http://a.test/y/z"),
+        ("http://a.test/{rest:path}", "http://a.test/y/x"),
+        ("http://a.test/y/x-{rest:path}", "http://a.test/y/x-z/x"),
+        ("http://a.test/y/{name}.json", "http://a.test/y/x.json"),
+        ("/{name}/x", "http://a.test/y/x"),
+        ("/{rest:path}", "http://a.test/y/x"),
+    ],
+)
+def test_a_template_is_found_beside_nearer_ones(template, url):
+    """One that has the same segment written out does not hide it."""
+    router, sent = Router(Log(), None), URL(url)
+    for other in ("http://a.test/y/{name}/z", "http://a.test/y/{rest:path}", "/y/x{name}"):
+        router.add(Pattern.build("GET", other), HERE).reply()
+    route = router.add(Pattern.build("GET", template), HERE, first=True).reply()
+    request = Request("GET", sent, CIMultiDict(), body=b"", sent=True)
+    choice = router.choose(request, canonical(sent))
+    assert route is choice.route

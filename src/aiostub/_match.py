@@ -26,6 +26,7 @@ from urllib.parse import unquote
 
 from yarl import URL
 
+from aiostub._needle import needle_of
 from aiostub._request import FormValue, Request, decoded_body, is_form, parsed_json
 from aiostub.exceptions import RouteError
 from aiostub.matchers import (
@@ -46,13 +47,18 @@ from aiostub.matchers import (
 from aiostub.typing import UNSET
 
 __all__ = [
+    "REST",
     "UNDECIDED",
     "Canonical",
     "Match",
     "Mismatch",
     "Pattern",
+    "Place",
     "Rule",
+    "Segment",
+    "Template",
     "Undecided",
+    "as_sent",
     "build_rule",
     "build_rules",
     "canonical",
@@ -171,6 +177,17 @@ class _Shape:
 
     pattern: re.Pattern[str]
     text: str
+    segments: tuple[Segment, ...] = ()
+
+
+class _Rest(enum.Enum):
+    """Stand for the rest of a path in the segments of a template."""
+
+    REST = "REST"
+
+
+REST: Final[Literal[_Rest.REST]] = _Rest.REST
+Segment: TypeAlias = str | Literal[_Rest.REST] | None  # None: there is a placeholder in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +255,14 @@ class _Search:
 
     def find(self, url: URL) -> Mapping[str, str] | Mismatch:
         """Search, and capture what the named groups stand for."""
-        text = _as_sent(url)
+        text = as_sent(url)
         found = self.pattern.search(text)
         if found is None:
             return Mismatch("url", lambda: _not_found(self.pattern, text))
         return {name: group for name, group in found.groupdict().items() if group is not None}
 
 
-def _as_sent(url: URL) -> str:
+def as_sent(url: URL) -> str:
     """Write the URL without its fragment and its user, of which aiohttp makes a header."""
     text = str(url)
     if "#" in text or "@" in text:
@@ -347,7 +364,16 @@ def _shape(text: str, placeholders: Sequence[_Placeholder], one: str) -> str | _
         pattern = pattern.replace(placeholder.stand_in, group)
         kind = ":path" if placeholder.is_rest else ""
         written = written.replace(placeholder.stand_in, f"{{{placeholder.name}{kind}}}")
-    return _Shape(re.compile(pattern, re.DOTALL), written)
+    return _Shape(re.compile(pattern, re.DOTALL), written, tuple(_segments(text, inside)))
+
+
+def _segments(text: str, placeholders: Sequence[_Placeholder]) -> Iterator[Segment]:
+    for segment in text.split("/"):
+        inside = [each for each in placeholders if each.stand_in in segment]
+        if any(placeholder.is_rest for placeholder in inside):
+            yield REST
+        else:
+            yield None if inside else segment
 
 
 _ONE_LABEL: Final = r"[^.]+"
@@ -858,6 +884,18 @@ def _file(name: str, filename: object, content: object) -> tuple[object, object]
 Place: TypeAlias = tuple[str | None, str | None, int | None, str]
 
 
+class Template(NamedTuple):
+    """What is written out of a URL with placeholders; ``None`` for a host that is not.
+
+    Of a path on any host, scheme, host and port are ``None``.
+    """
+
+    scheme: str | None
+    host: str | None
+    port: int | None
+    segments: tuple[Segment, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pattern:
     """What a route matches.
@@ -870,7 +908,8 @@ class Pattern:
         exact: the whole `Canonical` that matches, where only one does.
         place: its first four items where the query is free or has matchers in it; of a path
             on any host, ``(None, None, None, path)``. With neither, a pattern has to be asked.
-        host: the host that all matching URLs have, if there is one.
+        template: what is written out of a URL with placeholders.
+        needle: of a regex, a piece of text that every URL has in which it is found.
     """
 
     method: str | None
@@ -879,7 +918,8 @@ class Pattern:
     conditions_text: str
     exact: Canonical | None
     place: Place | None
-    host: str | None
+    template: Template | None
+    needle: str
     _target: _Target = field(repr=False)
     _query: _Query | None = field(repr=False)
     _conditions: tuple[_Condition, ...] = field(repr=False)
@@ -926,7 +966,8 @@ class Pattern:
             ),
             exact=exact,
             place=place,
-            host=_literal_host(target),
+            template=_template(target),
+            needle=needle_of(target.pattern) if isinstance(target, _Search) else "",
             _target=target,
             _query=query,
             _conditions=(*((_Handshake(),) if websocket else ()), *_read_conditions(given)),
@@ -1050,10 +1091,16 @@ def _looked_up(target: _Target, query: _Query | None) -> tuple[Canonical | None,
     return Canonical(target.scheme, target.host, target.port, target.path, query.plain), None
 
 
-def _literal_host(target: _Target) -> str | None:
-    if not isinstance(target, _Address) or target.scheme is None:
+def _template(target: _Target) -> Template | None:
+    if not isinstance(target, _Address):
         return None
-    return target.host if isinstance(target.host, str) else None
+    host = target.host if isinstance(target.host, str) and target.scheme is not None else None
+    path = target.path
+    if isinstance(path, _Shape):
+        return Template(target.scheme, host, target.port, path.segments)
+    if isinstance(target.host, _Shape):
+        return Template(target.scheme, host, target.port, tuple(path.split("/")))
+    return None
 
 
 def _written(url: object) -> str:

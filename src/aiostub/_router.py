@@ -1,10 +1,10 @@
-"""Which route answers: register, index, match, use up.
+"""Which route answers: register, match, use up.
 
 Rules of the file:
 
 - In order of registration, the first route that matches and has a step left.
-- Routes with an exact URL are found by look-up, so that their number does not count; all
-  others are tried one by one. Both ways give the same answer (a property test holds them to it).
+- Which routes are tried at all, an index says. To try every one gives the same answer (a property
+  test holds them to it).
 - Matching runs no lock, since it calls the user's matchers. Choosing a step and using it up is
   one act under the lock, which is never held across an await or a user's function.
 """
@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Callable, Container, Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Callable, Container, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, Union
 
+from aiostub._index import Index, by_order
 from aiostub._match import Canonical, Match, Pattern, Undecided
 from aiostub._route import Place, Route
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from aiostub._calls import Log
     from aiostub._request import Request
     from aiostub._steps import Step
-
-_by_order = attrgetter("order")
-_Key = tuple[object, ...]
 
 
 class Taken(NamedTuple):
@@ -53,40 +50,6 @@ class NoAnswer(NamedTuple):
 Choice = Union[Taken, NoAnswer, Undecided]  # noqa: UP007 - evaluated on 3.10
 
 
-class _Bucket:
-    """Routes in order, and from where on it is worth looking."""
-
-    __slots__ = ("routes", "start")
-
-    def __init__(self) -> None:
-        self.routes: list[Route] = []
-        self.start = 0
-
-    def insert(self, route: Route) -> None:
-        if not self.routes or self.routes[-1].order < route.order:
-            self.routes.append(route)
-        else:
-            insort(self.routes, route, key=_by_order)
-            self.start = 0
-
-    def skip_exhausted(self) -> None:
-        """Let `live` begin behind the routes that are used up: a long queue is walked once."""
-        while self.start < len(self.routes) and self.routes[self.start].exhausted:
-            self.start += 1
-
-    def live(self) -> Iterator[Route]:
-        """Return the routes that may have a step left."""
-        if not self.start:
-            return iter(self.routes)
-        return self._behind_the_exhausted()
-
-    def _behind_the_exhausted(self) -> Iterator[Route]:
-        index = self.start
-        while index < len(self.routes):  # the list may grow meanwhile
-            yield self.routes[index]
-            index += 1
-
-
 class Router:
     """Hold the routes of a stub, and choose among them."""
 
@@ -97,9 +60,7 @@ class Router:
         self.lock = Lock()
         self._first = 0
         self._last = 0
-        self._buckets: dict[_Key, _Bucket] = {}
-        self._unindexed = _Bucket()
-        self._pathwise = False  # whether some route is looked up by its path alone
+        self._index = Index()
 
     def add(
         self,
@@ -123,20 +84,18 @@ class Router:
         """Put a route where its order says; those that follow stand behind or in front of it."""
         self._first = min(self._first, route.order)
         self._last = max(self._last, route.order)
-        insort(self.routes, route, key=_by_order)
-        self._bucket_of(route.pattern).insert(route)
+        insort(self.routes, route, key=by_order)
+        self._index.bucket_of(route.pattern).insert(route)
 
     def clear(self) -> None:
         """Drop all routes."""
         with self.lock:
             self.routes.clear()
-            self._buckets.clear()
-            self._unindexed = _Bucket()
-            self._pathwise = False
+            self._index = Index()
 
     def revive(self, route: Route) -> None:
         """Look at a route again that has got a use more."""
-        self._bucket_of(route.pattern).start = 0
+        self._index.bucket_of(route.pattern).start = 0
 
     def choose(
         self,
@@ -158,7 +117,7 @@ class Router:
             `Taken`, `NoAnswer`, or `Undecided` where a route that may be the first asks for
             something that has not arrived yet.
         """
-        for route in self._candidates(canonical, live=True):
+        for route in self._candidates(request, canonical, live=True):
             if route.exhausted or route in declined:
                 continue
             found = route.pattern.match(request, canonical)
@@ -179,7 +138,7 @@ class Router:
             if use and step is not None:
                 route.use(step)
                 if step.times is not None:
-                    self._bucket_of(route.pattern).skip_exhausted()
+                    self._index.bucket_of(route.pattern).skip_exhausted()
             return Taken(route, step, match)
 
     def give_back(self, route: Route, step: Step) -> None:
@@ -189,7 +148,7 @@ class Router:
 
     def _no_answer(self, request: Request, canonical: Canonical) -> NoAnswer:
         perhaps = False
-        for route in self._candidates(canonical, live=False):
+        for route in self._candidates(request, canonical, live=False):
             if route.exhausted:
                 found = route.pattern.match(request, canonical)
                 if isinstance(found, Match):
@@ -197,24 +156,9 @@ class Router:
                 perhaps = perhaps or isinstance(found, Undecided)
         return NoAnswer(None, perhaps)
 
-    def _candidates(self, canonical: Canonical, *, live: bool) -> Iterable[Route]:
-        find = self._buckets.get
-        found = [self._unindexed, find(canonical), find(canonical[:4])]
-        if self._pathwise:
-            found.append(find((None, None, None, canonical.path)))
-        buckets = [bucket for bucket in found if bucket is not None and bucket.routes]
+    def _candidates(self, request: Request, canonical: Canonical, *, live: bool) -> Iterable[Route]:
+        buckets = self._index.find(canonical, request.url)
         if len(buckets) == 1:
             return buckets[0].live() if live else tuple(buckets[0].routes)
         several = [b.live() if live else iter(tuple(b.routes)) for b in buckets]
-        return heapq.merge(*several, key=_by_order)
-
-    def _bucket_of(self, pattern: Pattern) -> _Bucket:
-        key: _Key | None = pattern.exact or pattern.place
-        if key is None:
-            return self._unindexed
-        if key[0] is None:
-            self._pathwise = True
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = _Bucket()
-        return bucket
+        return heapq.merge(*several, key=by_order)
