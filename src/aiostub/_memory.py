@@ -5,7 +5,8 @@ Rules of the file:
 - Two `MemoryTransport` objects back to back are one connection. Each follows the
   contract of `asyncio.Transport` towards the protocol that it serves: flow control,
   half-close, ``connection_lost`` once and never from inside a call of the protocol's.
-- Borders of writes are kept: one ``write`` is one ``data_received``.
+- Borders of writes are kept: one ``write`` is one ``data_received``, and so is one ``writelines``
+  unless it is long: then no copy is made of it.
 - Bytes wait at the receiving end. An *eager* end hands them on inside the other
   end's ``write``; any other does so from the event loop, so that whoever wrote a
   request has yielded to the loop before the reply is there.
@@ -129,7 +130,11 @@ class MemoryTransport(asyncio.Transport):
             self.peer._receive(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        self.write(b"".join(list_of_data))
+        pieces = list(list_of_data)
+        if sum(map(len, pieces)) < _HIGH_WATER:
+            pieces = [b"".join(pieces)]
+        for piece in pieces:
+            self.write(piece)
 
     def can_write_eof(self) -> bool:
         return True

@@ -32,7 +32,8 @@ def send(far_end: FarEnd, method: str, reply: Reply) -> None:
     message = far_end.message
     version = _HTTP_1_1 if message is None else message.version
     keep_alive = message is None or not message.should_close
-    far_end.write(reply.encode(method, version, keep_alive=keep_alive))
+    for piece in reply.pieces(method, version, keep_alive=keep_alive):
+        far_end.wire.write(piece)
     if reply.closes(method, version, keep_alive=keep_alive):
         far_end.close()
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import os
     from types import ModuleType
 
-__all__ = ["Chunks", "Compression", "Pairs", "Reply", "Stream", "check_delay", "sse"]
+__all__ = ["Chunks", "Compression", "Pairs", "Reply", "Stream", "check_delay", "sliced", "sse"]
 
 Chunks: TypeAlias = Union[Iterable[bytes], AsyncIterable[bytes]]  # noqa: UP007 - evaluated on 3.10
 Stream: TypeAlias = Union[Chunks, Callable[[], Chunks]]  # noqa: UP007 - evaluated on 3.10
@@ -47,6 +47,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 _UNSENDABLE: Final = re.compile(r"[\r\n\0]")
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+SLICE: Final = 256 * 1024  # asyncio reads a socket in pieces of this size at the most
 _SHOWN: Final = 60  # characters of a value in an error text
 
 
@@ -459,6 +460,13 @@ def _compressed(content: bytes, make: _MakeCoder) -> bytes:
 # ------------------------------------------------------------------------------- the reply
 
 
+def sliced(data: bytes) -> tuple[bytes, ...]:
+    """Cut bytes into the pieces in which a socket would be read."""
+    if len(data) <= SLICE:
+        return (data,)
+    return tuple(data[start : start + SLICE] for start in range(0, len(data), SLICE))
+
+
 def _check_fault(fault: object, kind: _Kind | None, content: bytes | None) -> None:
     if not isinstance(fault, Fault):
         _refuse("fault", f"must be a fault, such as faults.reset(after=1), got {fault!r}")
@@ -553,7 +561,7 @@ class Reply:
     _shown: Any
     _said: Mapping[str, str]
     _payload: bytes
-    _plain: bytes
+    _plain: tuple[bytes, ...]
     _plain_closes: bool
 
     def __init__(
@@ -613,7 +621,7 @@ class Reply:
             _payload=_payload(said, status, content, streamed=open_ is not None),
         )
         self._fill(
-            _plain=self.head("GET", _HTTP_1_1) + self._payload,
+            _plain=sliced(self.head("GET", _HTTP_1_1) + self._payload),
             _plain_closes=self._closes("GET", _HTTP_1_1, keep_alive=None),
         )
 
@@ -633,9 +641,20 @@ class Reply:
                 version means: HTTP/1.1 does, HTTP/1.0 does not.
 
         """
+        return b"".join(self.pieces(method, version, keep_alive=keep_alive))
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether it is more than a socket would be read in one piece."""
+        return len(self._plain) > 1
+
+    def pieces(
+        self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
+    ) -> tuple[bytes, ...]:
+        """Give the same in the pieces in which a socket would be read. Arguments as ``encode``."""
         if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
-            return self._plain
-        return self.head(method, version, keep_alive=keep_alive) + self.payload(method)
+            return self._plain  # cut once: a copy of a long body for each call is the dearest part
+        return sliced(self.head(method, version, keep_alive=keep_alive) + self.payload(method))
 
     def head(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None

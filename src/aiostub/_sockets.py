@@ -103,7 +103,7 @@ class SocketEnd(FarEnd):
         elif self._payload is not None:
             self._payload.read_nowait()
             if self._payload.is_eof():
-                self._forget()
+                self._go_on()
 
     def finish(self, reader: Any) -> None:
         if self._reader is not reader:
@@ -114,14 +114,14 @@ class SocketEnd(FarEnd):
         if self._pipelined:  # the client sends again what we do not answer (RFC 9112, 9.3.2)
             self.wire.close()
         elif self._is_complete:
-            self._forget()
+            self._go_on()
         else:
             self._drains = True
 
-    def _forget(self) -> None:
+    def _go_on(self) -> None:
+        """Be ready for the next request, or take it if it has come already."""
         self._drains = False
-        self._requests = self._payload = self.message = None
-        self.raw.clear()
+        self._forget()
         later, self._later = bytes(self._later), bytearray()
         if later:
             self._loop.call_soon(self.data_received, later)
