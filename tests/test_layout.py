@@ -27,6 +27,7 @@ ORDER = (
     "_steps",
     "_explain",
     "_frames",
+    "script",
     "_calls",
     "_assertions",
     "_route",

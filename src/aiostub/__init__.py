@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aiostub import faults as faults
+    from aiostub import script as script
     from aiostub._calls import Call as Call
     from aiostub._calls import Calls as Calls
     from aiostub._reply import Reply as Reply
@@ -72,13 +73,14 @@ __all__ = [
     "UnsatisfiedStub",
     "faults",
     "partial",
+    "script",
     "sse",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "faults":
-        return import_module("aiostub.faults")
+    if name in {"faults", "script"}:
+        return import_module(f"aiostub.{name}")
     if name == "__version__":
         return import_module("importlib.metadata").version("aiostub")
     if name not in _HOMES:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
@@ -12,6 +13,7 @@ from multidict import CIMultiDict
 from aiostub._route import Route, parameters_after
 from aiostub._steps import Serve, name_of
 from aiostub.exceptions import RouteError
+from aiostub.script import Line, play, read_lines
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -148,6 +150,22 @@ class WebSocketRoute(Route):
         """
         conversation = Conversation(self._handshake, callback, _names_of(callback))
         self._add(Serve(f"handle({name_of(callback)})", answer=conversation))
+        return self
+
+    def script(self, *lines: Line) -> WebSocketRoute:
+        """Accept the handshake and follow a script; the client has to follow it, too.
+
+        Args:
+            *lines: ``expect``, ``receive``, ``send``, ``wait`` and ``close`` of `aiostub.script`,
+                or faults. After the last one the socket is closed with 1000.
+
+        Raises:
+            RouteError: one of them is no line.
+        """
+        known = read_lines(lines)
+        conversation = Conversation(self._handshake, partial(play, lines=known), frozenset())
+        said = ", ".join(str(line) for line in known)
+        self._add(Serve(f"script({said})", answer=conversation))
         return self
 
 
