@@ -151,6 +151,11 @@ async with aiohttp.ClientSession(
     assert "ClientConnectorError" == await failure("/nowhere")
     assert b'{"id": 7}' == (await get("/users/7"))[1]
     assert "ClientConnectorError" == await failure("/real")
+    async with session.ws_connect("/feed") as ws:
+        await ws.send_json({"op": "subscribe"})
+        assert {"price": 7} == await ws.receive_json()
+    async with session.get("https://auth.example.com/") as response:
+        assert 404 == response.status
 """
 CALLS_OF_THE_README = """
 import pytest
@@ -169,7 +174,7 @@ README = {
     "async def test_a_dropped_connection_is_retried(aiostub):": {
         "run": "-m pytest -o asyncio_mode=auto test_readme.py"
     },
-    "from aiostub import ANY, Reply, Stub, faults, partial": {
+    "from aiostub import ANY, Reply, Stub, faults, partial, script": {
         "run": "looptime",
         "after": (USE_OF_THE_ROUTES,),
     },
