@@ -151,7 +151,7 @@ async with aiohttp.ClientSession(
     assert "ClientConnectorError" == await failure("/nowhere")
     assert b'{"id": 7}' == (await get("/users/7"))[1]
     assert "ClientConnectorError" == await failure("/real")
-    async with session.ws_connect("/feed") as ws:
+    async with session.ws_connect("wss://api.example.com/feed") as ws:
         await ws.send_json({"op": "subscribe"})
         assert {"price": 7} == await ws.receive_json()
     async with session.get("https://auth.example.com/") as response:
