@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from aiostub import _explain
-from aiostub._explain import Compared, Near, Row, Unused
+from aiostub._explain import Compared, Missed, Near, Row, Unused
 
 USERS = "https://api.test/users"
 
@@ -459,6 +459,8 @@ class TestGuarded:
         expected = """
             no stub is started to answer GET https://api.test:8443/users?x=1
             and the ini option aiostub_guard = true lets nothing pass through
+            during tests/test_x.py::test_it (call)
+            sent at app.py:12
 
             To fix it, answer it in a test with the fixture aiostub:
                 aiostub.get("https://api.test:8443/users", params={"x": "1"}).reply(200)
@@ -466,7 +468,18 @@ class TestGuarded:
             or let it pass through, by the ini file:
                 aiostub_passthrough = api.test:8443
         """
-        assert text(expected) == _explain.guarded("GET", "https://api.test:8443/users?x=1")
+        assert text(expected) == _explain.guarded(
+            "GET",
+            "https://api.test:8443/users?x=1",
+            during="tests/test_x.py::test_it (call)",
+            where="app.py:12",
+        )
+
+    def test_outside_of_a_test(self):
+        """As while a module is imported."""
+        lines = _explain.guarded("GET", "https://api.test/").splitlines()
+        assert "while no test was running" == lines[2]
+        assert "" == lines[3]
 
 
 class TestUnsatisfied:
@@ -482,7 +495,12 @@ class TestUnsatisfied:
             "path",
             "expected '/users', got '/user'",
         )
-        requests = ["GET https://api.test/a", f"GET {USERS}?b=1", "GET https://api.test/a"]
+        near = Near(f"POST {USERS}", "tests/test_x.py:14", "method", "expected POST", None, 1)
+        missed = [
+            Missed("GET https://api.test/a"),
+            Missed(f"GET {USERS}?b=1", near),
+            Missed("GET https://api.test/a"),
+        ]
         expected = """
             1 route has steps that were never served, 3 requests were unmatched
 
@@ -497,6 +515,9 @@ class TestUnsatisfied:
             Unmatched:
               GET https://api.test/a  2 times
               GET https://api.test/users?b=1
+                nearest route  POST https://api.test/users
+                  tests/test_x.py:14  never matched
+                  method  expected POST
 
             To fix it, remove the route at tests/test_x.py:14, or, if it need not be called, add:
                 .optional()
@@ -508,7 +529,7 @@ class TestUnsatisfied:
             To check nothing at the end:
                 stub = Stub(strict=False)
         """
-        assert text(expected) == _explain.unsatisfied([unused], requests)
+        assert text(expected) == _explain.unsatisfied([unused], missed)
 
     def test_routes_alone(self):
         """Of several routes none is singled out."""
@@ -549,12 +570,12 @@ class TestUnsatisfied:
             To check nothing at the end:
                 @pytest.mark.aiostub(strict=False)
         """
-        found = _explain.unsatisfied([], [f"GET {USERS}"], name="aiostub", fixture=True)
+        found = _explain.unsatisfied([], [Missed(f"GET {USERS}")], name="aiostub", fixture=True)
         assert text(expected) == found
 
     def test_very_many(self):
         """Ten are listed, five are written out, the rest is counted."""
-        found = _explain.unsatisfied([], [f"GET {USERS}/{n}" for n in range(12)])
+        found = _explain.unsatisfied([], [Missed(f"GET {USERS}/{n}") for n in range(12)])
         assert f"  GET {USERS}/9\n  and 2 more\n\n" in found
         assert found.count(".reply(200)") == 5
 

@@ -791,12 +791,20 @@ class TestLoading:
                 assert "aiohttp" not in sys.modules
                 assert [] == [name for name in sys.modules if name.startswith("aiostub._")]
 
+            def test_no_hook_runs_with_a_test(request):
+                assert not request.config.pluginmanager.hasplugin("aiostub-hooks")
+
             def test_with(aiostub):
                 assert "aiohttp" in sys.modules
             """
         )
-        result = pytester.runpytest_subprocess("-p", "aiostub.pytest_plugin")
-        result.assert_outcomes(passed=2)
+        options = ("-p", "aiostub.pytest_plugin", "-k")
+        pytester.runpytest_subprocess(*options, "not test_with or test_without").assert_outcomes(
+            passed=2, deselected=1
+        )
+        pytester.runpytest_subprocess(*options, "test_with and not test_without").assert_outcomes(
+            passed=1, deselected=2
+        )
 
     def test_it_is_found_by_pytest(self, pytester):
         """Installing the package is all."""

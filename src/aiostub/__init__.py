@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from aiostub._route import Route as Route
     from aiostub._stub import Stub as Stub
     from aiostub.exceptions import AiostubError as AiostubError
+    from aiostub.exceptions import LeakWarning as LeakWarning
     from aiostub.exceptions import MissingTimeout as MissingTimeout
     from aiostub.exceptions import RouteError as RouteError
     from aiostub.exceptions import StubStateError as StubStateError
@@ -42,6 +43,7 @@ _HOMES = {
     "AiostubError": "exceptions",
     "Call": "_calls",
     "Calls": "_calls",
+    "LeakWarning": "exceptions",
     "MissingTimeout": "exceptions",
     "Part": "_request",
     "Reply": "_reply",
@@ -61,6 +63,7 @@ __all__ = [
     "AiostubError",
     "Call",
     "Calls",
+    "LeakWarning",
     "MissingTimeout",
     "Part",
     "Reply",

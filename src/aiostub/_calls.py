@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 _moments = itertools.count()
 
 
+def moment() -> int:
+    """Return a moment that is later than every other before it."""
+    return next(_moments)
+
+
 class Origin(NamedTuple):
     """The client call that a request came from, as ``ClientSession._request`` got it.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import ClientOSError, ClientRequest
 
+from aiostub import _watch
 from aiostub._calls import Call, Origin
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class ClientCall:
     """One call of ``ClientSession._request``, and what its requests have met so far."""
 
-    __slots__ = ("failed", "last", "origin", "traces")
+    __slots__ = ("failed", "last", "origin", "place", "traces")
 
     # A context may outlive the call by far, so nothing in here leads to a session.
 
@@ -34,6 +35,7 @@ class ClientCall:
         self.traces = traces  # the list that all requests of one call share
         self.failed: Failed | None = None  # what aiohttp's own re-send meets again
         self.last: Call | None = None
+        self.place = None if _watch.current is None else _watch.current.place()
 
     def as_the_app_sees(self, error: BaseException) -> BaseException:
         """Return what the app shall see of an error that came out of aiohttp.

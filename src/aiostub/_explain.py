@@ -15,26 +15,35 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from yarl import URL
+
+from aiostub._secrets import is_secret_pair, mask_body, mask_header, mask_url, mask_value
 
 __all__ = [
     "Compared",
     "Fix",
+    "Missed",
     "Near",
     "Row",
     "Unused",
     "abandoned",
+    "as_sent",
     "body_excerpt",
     "call_count",
     "different_call",
     "fixes",
     "guarded",
+    "in_flight",
+    "leaks",
     "mask_header",
     "mask_url",
     "missing_timeout",
+    "nearest_first",
     "never_called",
+    "never_closed",
+    "never_served",
     "no_step",
     "no_such_call",
     "timeline",
@@ -105,6 +114,19 @@ class Unused:
     nearest: str | None = None
     field: str = ""
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Describe a request that nobody answered.
+
+    Args:
+        request: The request as text, e.g. ``"GET https://api.test/users"``.
+        nearest: The route that came nearest, if any.
+    """
+
+    request: str
+    nearest: Near | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,37 +226,47 @@ def fixes(
     needs from aiostub, and knows only the stub by its name.
     """
     request = _Sent.read(method, url, base=base, websocket=websocket, name=name)
-    found = _route_fixes(request, _nearest_first(nears)[:_SHOWN])
+    found = _route_fixes(request, nearest_first(nears)[:_SHOWN])
     return (*found, _passthrough_fix(request)) if loopback else tuple(found)
 
 
-def guarded(method: str, url: str) -> str:
+def guarded(method: str, url: str, *, during: str | None = None, where: str | None = None) -> str:
     """Say that ``aiostub_guard`` kept a request from the real network, and what to type.
 
     Args:
         method: The method as sent.
         url: The full URL as sent.
+        during: The test, and its phase, that was running.
+        where: File and line of the request.
     """
     request = _Sent.read(method, url, base=None, websocket=False, name="aiostub")
     rule = f"aiostub_passthrough = {_authority(request.whole)}"
-    return _paragraphs(
-        f"no stub is started to answer {method} {url}\n"
+    happened = [
+        f"no stub is started to answer {method} {mask_url(url)}",
         "and the ini option aiostub_guard = true lets nothing pass through",
+        f"during {during}" if during else "while no test was running",
+    ]
+    if where is not None:
+        happened.append(f"sent at {where}")
+    return _paragraphs(
+        "\n".join(happened),
         _heading("To fix it, answer it in a test with the fixture aiostub:", [request.route()]),
         _heading("or let it pass through, by the ini file:", [rule]),
     )
 
 
 def _unanswered(method: str, url: str, redirected_from: str | None) -> str:
-    happened = f"no route answers {method} {url}"
-    return happened if redirected_from is None else f"{happened}\nredirected from {redirected_from}"
+    happened = f"no route answers {method} {mask_url(url)}"
+    if redirected_from is None:
+        return happened
+    return f"{happened}\nredirected from {mask_url(redirected_from)}"
 
 
 def _candidates(nears: Sequence[Near], more: int) -> str:
     total = len(nears) + more
     if not total:
         return "No routes are registered."
-    shown = _nearest_first(nears)[:_SHOWN]
+    shown = nearest_first(nears)[:_SHOWN]
     lines = [_candidate(near) for near in shown]
     rest = total - len(shown)
     if rest:
@@ -269,7 +301,8 @@ def _would_answer(near: Near) -> bool:
     return _used_up(near) and not near.field
 
 
-def _nearest_first(nears: Iterable[Near]) -> list[Near]:
+def nearest_first(nears: Iterable[Near]) -> list[Near]:
+    """Sort routes: one that would answer if it were not used up, then by how near they came."""
     return sorted(nears, key=lambda near: (not _would_answer(near), -near.rank))
 
 
@@ -312,14 +345,20 @@ class _Sent:
         return pairs if _query_bytes(self.whole) == _query_bytes(again) else ()
 
     def route(self) -> str:
-        """Write a route for this request alone."""
-        if not self.pairs:
-            return self.answered(self._registered(self.whole, ""))
-        return self.route_with(_literal_pairs(self.pairs))
+        """Write a route for this request alone; a secret in its query may be any."""
+        if self.pairs:
+            return self.route_with(_literal_pairs(self.pairs))
+        if mask_url(str(self.whole)) != str(self.whole):
+            return self.route_with("ANY")
+        return self.answered(self._registered(self.whole, ""))
 
     def route_with(self, params: str) -> str:
         """Write a route for this request with another condition on the query."""
-        return self.answered(self._registered(self.whole.with_query(None), f"params={params}"))
+        code = self.answered(self._registered(self.whole.with_query(None), f"params={params}"))
+        names = [
+            name for name in ("ANY", "partial") if re.search(rf"(?<!\")\b{name}\b(?!\")", params)
+        ]
+        return f"from aiostub import {', '.join(names)}\n{code}" if names else code
 
     def answered(self, call: str, uses: str = "") -> str:
         """Add a step to a registered route."""
@@ -363,15 +402,11 @@ def _query_fixes(request: _Sent, near: Near) -> tuple[Fix, ...]:
     same = _same_pairs(request.pairs, near.detail)
     place = f"in place of {near.where}"
     this = Fix("one more route: this query", request.route())
-    free = Fix(f"{place}: any query", _with_import(request, "ANY", "ANY"))
+    free = Fix(f"{place}: any query", request.route_with("ANY"))
     if not same:
         return this, free
-    subset = _with_import(request, "partial", f"partial({_literal_pairs(same)})")
+    subset = request.route_with(f"partial({_literal_pairs(same)})")
     return this, free, Fix(f"{place}: any query that has this", subset)
-
-
-def _with_import(request: _Sent, imported: str, params: str) -> str:
-    return f"from aiostub import {imported}\n{request.route_with(params)}"
 
 
 def _same_pairs(pairs: Pairs, detail: str) -> Pairs:
@@ -471,9 +506,13 @@ def _query_bytes(url: URL) -> list[tuple[bytes, bytes]]:
 
 def _literal_pairs(pairs: Pairs) -> str:
     if len(dict(pairs)) == len(pairs):
-        items = [f"{_literal(key)}: {_literal(value)}" for key, value in pairs]
+        items = [f"{_literal(key)}: {_value(key, value)}" for key, value in pairs]
         return "{" + ", ".join(items) + "}"
-    return "[" + ", ".join(f"({_literal(key)}, {_literal(value)})" for key, value in pairs) + "]"
+    return "[" + ", ".join(f"({_literal(key)}, {_value(key, value)})" for key, value in pairs) + "]"
+
+
+def _value(key: str, value: str) -> str:
+    return "ANY" if is_secret_pair(key, value) else _literal(value)
 
 
 def _literal(text: str) -> str:
@@ -489,7 +528,7 @@ def _literal(text: str) -> str:
 
 def unsatisfied(
     unused: Sequence[Unused],
-    requests: Sequence[str],
+    missed: Sequence[Missed],
     *,
     name: str = "stub",
     fixture: bool = False,
@@ -498,20 +537,29 @@ def unsatisfied(
 
     Args:
         unused: The routes with steps that were never served.
-        requests: The requests that were unmatched, e.g. ``"GET https://api.test/users"``.
+        missed: The requests that were unmatched.
         name: What the test calls the stub.
         fixture: Whether the stub is the pytest fixture, which a marker configures.
     """
     strict = "@pytest.mark.aiostub(strict=False)" if fixture else f"{name} = Stub(strict=False)"
     answer = "To answer what was unmatched, with the reply that you want:"
     return _paragraphs(
-        _left_over(len(unused), len(requests)),
+        _left_over(len(unused), len(missed)),
         _listed("Never served:", [_unused_route(route) for route in unused]),
-        _listed("Unmatched:", _repeated(requests)),
+        _listed("Unmatched:", _repeated(_missed_request(each, unused) for each in missed)),
         _unused_fix(unused),
-        _heading(answer, _answers(requests, name)),
+        _heading(answer, _answers([each.request for each in missed], name)),
         _heading("To check nothing at the end:", [strict]),
     )
+
+
+def never_served(unused: Sequence[Unused]) -> str:
+    """Say which steps were never served, where nobody has to do anything about it.
+
+    Args:
+        unused: The routes with such steps.
+    """
+    return _listed("Never served:", [_unused_route(route) for route in unused])
 
 
 def no_step(route: str, where: str, *, name: str = "stub") -> str:
@@ -542,14 +590,33 @@ def _unused_route(unused: Unused) -> str:
     lines = [_cut(unused.route, WIDTH - 2), f"  {unused.where}"]
     lines += [f"  {step}" for step in unused.steps]
     if unused.nearest is not None:
-        lines.append(f"  nearest call  {_cut(unused.nearest, WIDTH - 18)}")
+        lines.append(f"  nearest call  {_cut(mask_url(unused.nearest), WIDTH - 18)}")
         lines.append(_indented(_difference(unused.field, unused.detail), "    "))
     return "\n".join(lines)
 
 
-def _repeated(requests: Sequence[str]) -> list[str]:
+def _missed_request(missed: Missed, unused: Sequence[Unused]) -> tuple[str, str]:
+    """Return a request, and which route was nearest unless that one says so itself."""
+    near = missed.nearest
+    told = (
+        any(each.nearest == missed.request and each.where == near.where for each in unused)
+        if (near)
+        else True
+    )
+    request = mask_url(missed.request)
+    return request, "" if near is None or told else _indented(_nearest_route(near), "  ")
+
+
+def _nearest_route(near: Near) -> str:
+    return f"nearest route  {_candidate(replace(near, route=_cut(near.route, WIDTH - 19)))}"
+
+
+def _repeated(requests: Iterable[tuple[str, str]]) -> list[str]:
     counts = Counter(requests)
-    return [text if n == 1 else f"{text}  {n} times" for text, n in counts.items()]
+    return [
+        "\n".join(part for part in (text if n == 1 else f"{text}  {n} times", more) if part)
+        for (text, more), n in counts.items()
+    ]
 
 
 def _answers(requests: Sequence[str], name: str) -> list[str]:
@@ -595,9 +662,9 @@ def call_count(
     time = "" if within is None else f" within {_human(within)}"
     happened = f"{wanted}{whose}{time}, got {len(rows) or 'none'}"
     if rows:
-        return f"{happened}:\n{_indented(timeline(rows), '  ')}"
+        return f"{happened}:\n{_indented(_masked_timeline(rows), '  ')}"
     return _paragraphs(
-        happened, _listed("There were others:", [timeline(others)] if others else [])
+        happened, _listed("There were others:", [_masked_timeline(others)] if others else [])
     )
 
 
@@ -616,7 +683,7 @@ def different_call(expected: str, got: Compared, *, which: str = "last") -> str:
     return (
         f"the {which} call differs in {got.field}\n"
         f"  expected  {_cut(expected, WIDTH - 12)}\n"
-        f"  got       {_cut(got.call, WIDTH - 12)}\n"
+        f"  got       {_cut(mask_url(got.call), WIDTH - 12)}\n"
         f"{_indented(_difference(got.field, got.detail), '  ')}"
     )
 
@@ -630,7 +697,7 @@ def no_such_call(expected: str, nearest: Compared | None, rows: Sequence[Row]) -
         rows: All calls.
     """
     happened = f"no call is {_cut(expected, WIDTH)}"
-    return _paragraphs(happened, _nearest_call(nearest), timeline(rows))
+    return _paragraphs(happened, _nearest_call(nearest), _masked_timeline(rows))
 
 
 def never_called(routes: Sequence[tuple[str, str]], rows: Sequence[Row]) -> str:
@@ -643,7 +710,7 @@ def never_called(routes: Sequence[tuple[str, str]], rows: Sequence[Row]) -> str:
     were = "was" if len(routes) == 1 else "were"
     lines = [f"{_cut(route, WIDTH - 2)}\n  {where}" for route, where in routes]
     happened = f"{_counted(len(routes), 'route')} {were} never called"
-    return _paragraphs(_listed(f"{happened}:", lines), timeline(rows))
+    return _paragraphs(_listed(f"{happened}:", lines), _masked_timeline(rows))
 
 
 def wrong_order(expected: Sequence[str], found: int, rows: Sequence[Row]) -> str:
@@ -657,14 +724,19 @@ def wrong_order(expected: Sequence[str], found: int, rows: Sequence[Row]) -> str
     after = f" after {_cut(expected[found - 1], WIDTH)}" if found else ""
     happened = f"{_cut(expected[found], WIDTH)} was not called{after}"
     order = [f"{number}. {_cut(route, WIDTH)}" for number, route in enumerate(expected, 1)]
-    return _paragraphs(happened, _heading("Expected order:", order, indent="  "), timeline(rows))
+    listed = _heading("Expected order:", order, indent="  ")
+    return _paragraphs(happened, listed, _masked_timeline(rows))
 
 
 def _nearest_call(nearest: Compared | None) -> str:
     if nearest is None:
         return ""
     difference = _indented(_difference(nearest.field, nearest.detail), "  ")
-    return f"The nearest call: {_cut(nearest.call, _DETAIL)}\n{difference}"
+    return f"The nearest call: {_cut(mask_url(nearest.call), _DETAIL)}\n{difference}"
+
+
+def _masked_timeline(rows: Sequence[Row]) -> str:
+    return timeline(rows, masked=True)
 
 
 # --- timers ----------------------------------------------------------------------
@@ -690,7 +762,7 @@ def missing_timeout(
     has = {timer: seconds for timer, seconds in timers.items() if seconds}
     listed = ", ".join(f"{timer} ({_human(seconds)})" for timer, seconds in has.items())
     lines = [
-        f"timeout({_literal(which)}) cannot fire for {method} {url}",
+        f"timeout({_literal(which)}) cannot fire for {method} {mask_url(url)}",
         f"the client has no {which} timer{f'; it has {listed}' if has else ', nor any other'}",
     ]
     if where is not None:
@@ -733,7 +805,72 @@ def abandoned(method: str, url: str, age: float, where: str | None) -> str:
         where: File and line of the route that was to answer it, if any.
     """
     answers = "" if where is None else f", to be answered by the route at {where}"
-    return f"the stub was stopped while {method} {url} was in flight, for {_human(age)}{answers}"
+    request = f"{method} {mask_url(url)}"
+    return f"the stub was stopped while {request} was in flight, for {_human(age)}{answers}"
+
+
+# --- leaks -----------------------------------------------------------------------
+
+
+def leaks(test: str, found: Sequence[str]) -> str:
+    """Say what a test has left open.
+
+    Args:
+        test: The name of the test.
+        found: Each leak as text.
+    """
+    have = "has leaked" if len(found) == 1 else f"has {len(found)} leaks"
+    return _listed(f"{test} {have}:", found)
+
+
+def never_closed(name: str, where: str | None, *, of: str | None = None) -> str:
+    """Say that a session was never closed.
+
+    Args:
+        name: What was made: ``"ClientSession"``, or the class of a connector.
+        where: File and line that made it.
+        of: The name of the test that made it, if it is another one than is reported.
+    """
+    owner = "" if of is None else f", by {of}"
+    lines = [f"{name} was never closed", *([] if where is None else [f"  made at {where}{owner}"])]
+    how = "async with aiohttp.ClientSession() as session:"
+    lines.append(f"  to close it, write    {how}")
+    return "\n".join(lines)
+
+
+def in_flight(
+    method: str,
+    url: str,
+    *,
+    status: int | None,
+    websocket: bool,
+    handler: str | None,
+    asked_at: str | None,
+    where: str | None,
+) -> str:
+    """Say that a request was not over when its test was.
+
+    Args:
+        method: The method as sent.
+        url: The full URL as sent.
+        status: The status of its response, if the head of one is there.
+        websocket: Whether it is a WebSocket.
+        handler: The step whose callback is still running, as text, if it is that.
+        asked_at: File and line of the test or the app that sent it.
+        where: File and line of the route that answers it, if any.
+    """
+    request = f"{method} {mask_url(url)}"
+    if websocket:
+        happened = f"a WebSocket was never closed: {request}"
+    elif status is not None:
+        happened = f"a response was neither read to its end nor released: {request}  {status}"
+    elif handler is not None:
+        happened = f"{handler} is still running, for {request}"
+    else:
+        happened = f"a request is still waiting for its response: {request}"
+    sent = [] if asked_at is None else [f"  sent at {asked_at}"]
+    route = [] if where is None else [f"  the route is registered at {where}"]
+    return "\n".join([happened, *sent, *route])
 
 
 # --- the timeline ----------------------------------------------------------------
@@ -853,73 +990,6 @@ def _masked_row(row: Row) -> Row:
     return replace(row, url=mask_url(row.url), route=route)
 
 
-# --- secrets ---------------------------------------------------------------------
-
-# Letters and digits of a name that is secret: these at its end, or these alone.
-_SECRET_ENDS: Final = (
-    *("token", "secret", "password", "passwd", "passphrase", "passcode", "credential"),
-    *("credentials", "authorization", "authentication", "signature", "assertion", "sessionid"),
-    *("apikey", "accesskey", "accesskeyid", "authkey", "privatekey", "secretkey", "jwt"),
-    *("subscriptionkey",),
-)
-_SECRET_NAMES: Final = frozenset({"key", "sig", "pwd", "pass", "auth", "xauth", "hmac", "otp"})
-_SCHEMES: Final = frozenset(
-    {"apikey", "aws4-hmac-sha256", "basic", "bearer", "digest", "dpop", "hawk", "negotiate"}
-    | {"ntlm", "token"}
-)
-_URL_HEADERS: Final = frozenset({"content-location", "link", "location", "origin", "referer"})
-_USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&#\s]*)")
-
-
-def mask_url(url: str) -> str:
-    """Return a URL, or a text with URLs in it, without its secrets.
-
-    Userinfo and the values of query arguments whose name says that they are secret
-    become ``***``, also a value that is a URL with such a thing in it; everything
-    else stays as it is.
-    """
-    return _PAIR.sub(_masked_pair, _USERINFO.sub(f"{_MASK}@", url))
-
-
-def mask_header(name: str, value: str) -> str:
-    """Return the value of a header without its secrets.
-
-    Schemes (``Bearer ***``), names of cookies and their attributes stay readable.
-    """
-    lower = name.lower()
-    if lower == "cookie":
-        return "; ".join(_masked_cookie(cookie.strip()) for cookie in value.split(";"))
-    if lower == "set-cookie":
-        cookie, semicolon, attributes = value.partition(";")
-        return f"{_masked_cookie(cookie)}{semicolon}{attributes}"
-    if _is_secret(name):
-        return _masked_credentials(value)
-    return mask_url(value) if lower in _URL_HEADERS else value
-
-
-def _masked_cookie(cookie: str) -> str:
-    name, equals, _ = cookie.partition("=")
-    return f"{name}={_MASK}" if equals else _MASK
-
-
-def _masked_credentials(value: str) -> str:
-    scheme, space, _ = value.partition(" ")
-    return f"{scheme} {_MASK}" if space and scheme.lower() in _SCHEMES else _MASK
-
-
-def _masked_pair(pair: re.Match[str]) -> str:
-    name, value = pair.groups()
-    inner = unquote(value)
-    secret = _is_secret(unquote(name)) or mask_url(inner) != inner
-    return f"{name}={_MASK}" if secret else pair[0]
-
-
-def _is_secret(name: str) -> bool:
-    compact = re.sub(r"[^a-z0-9]", "", name.lower())
-    return compact in _SECRET_NAMES or compact.endswith(_SECRET_ENDS)
-
-
 # --- bodies ----------------------------------------------------------------------
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -928,7 +998,7 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:-]+)", re.IGNORECASE)
 
 
 def body_excerpt(body: bytes, content_type: str = "", *, limit: int = 500) -> str:
-    """Return the beginning of a body for a text; of a binary one, what it is.
+    """Return the beginning of a body without its secrets; of a binary one, what it is.
 
     Args:
         body: The body, content coding undone.
@@ -940,6 +1010,7 @@ def body_excerpt(body: bytes, content_type: str = "", *, limit: int = 500) -> st
     text = _decoded(body, content_type)
     if text is None:
         return _binary(body, content_type)
+    text = mask_body(text)
     return text if len(text) <= limit else f"{text[:limit]}... ({_bytes(body)} in all)"
 
 
@@ -950,6 +1021,24 @@ def _decoded(body: bytes, content_type: str) -> str | None:
     except (LookupError, ValueError):
         return None
     return None if _CONTROL.search(text) else text
+
+
+def as_sent(
+    request: str, headers: Pairs, body: bytes, content_type: str, fields: Pairs | None = None
+) -> str:
+    """Return a request as it was sent, without its secrets.
+
+    Args:
+        request: Method and URL.
+        headers: The header lines.
+        body: The body, content coding undone.
+        content_type: The value of its Content-Type header.
+        fields: The fields of a multipart form, which are shown in place of its body.
+    """
+    lines = [f"{name}: {_cut(mask_header(name, value), WIDTH)}" for name, value in headers]
+    shown = [f"{name} = {_cut(mask_value(name, value), WIDTH)}" for name, value in fields or ()]
+    excerpt = "\n".join(shown) if shown else body_excerpt(body, content_type)
+    return _paragraphs("\n".join([mask_url(request), *lines]), excerpt)
 
 
 def _binary(body: bytes, content_type: str) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, ClientTimeout
 
+from aiostub import _watch
 from aiostub._calls import Origin
 from aiostub._client_call import ClientCall, client_call
 from aiostub._wire import Boundary
@@ -40,13 +41,13 @@ boundary = Boundary()
 
 _lock = threading.RLock()
 _stack: tuple[Registry, ...] = ()  # the innermost first
-_patches: tuple[_Patch, ...] = ()
+_patches: tuple[Patch, ...] = ()
 
 
-class _Patch:
+class Patch:
     """One function of aiohttp's replaced by one of ours."""
 
-    def __init__(self, owner: type, name: str, wrap: Callable[[Any, _Patch], Any]) -> None:
+    def __init__(self, owner: type, name: str, wrap: Callable[[Any, Patch], Any]) -> None:
         self.active = True
         self._owner = owner
         self._name = name
@@ -75,8 +76,10 @@ def start(registry: Registry) -> None:
             unknown = _check_aiohttp()
             if unknown and not all(name in owner.__dict__ for owner, name, _ in _PATCHED):
                 raise StubStateError(unknown)
-            _patches = tuple(_Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
+            _patches = tuple(Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
         _stack = (registry, *_stack)
+    if _watch.current is not None:
+        _watch.current.stub_started(registry)
 
 
 def stop(registry: Registry) -> None:
@@ -91,7 +94,7 @@ def stop(registry: Registry) -> None:
     boundary.drop_idle()
 
 
-def _wrap_request(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(original)
     async def _request(
         self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
@@ -117,7 +120,7 @@ def _wrap_request(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
     return _request
 
 
-def _wrap_connect(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(original)
     async def connect(
         self: BaseConnector, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
@@ -130,7 +133,7 @@ def _wrap_connect(original: Callable[..., Any], patch: _Patch) -> Callable[..., 
     return connect
 
 
-def _wrap_close(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:
+def _wrap_close(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(original)
     def close(self: BaseConnector, **kwargs: Any) -> Any:
         if patch.active:

@@ -28,6 +28,7 @@ from yarl import URL
 
 from aiostub._needle import needle_of
 from aiostub._request import FormValue, Request, decoded_body, is_form, parsed_json
+from aiostub._secrets import mask_body, mask_cookie, mask_header
 from aiostub.exceptions import RouteError
 from aiostub.matchers import (
     ANY,
@@ -271,7 +272,7 @@ def as_sent(url: URL) -> str:
 
 
 def _not_found(pattern: re.Pattern[str], text: str) -> str:
-    return f"{shown(pattern)} is not found in {shown(text)}"
+    return f"{shown(pattern)} is not found in {shown(mask_body(text))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -606,7 +607,7 @@ class _Headers:
             if request.sent or name in headers
         }
         actual = {name: headers.getall(name, ()) for name in known}
-        return named_differences(known, actual, whole=False)
+        return named_differences(known, actual, whole=False, mask=mask_header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,7 +641,7 @@ class _Cookies:
         if self.lacks(request):
             return iter(())
         actual = {name: [value] for name, value in request.cookies.items()}
-        return named_differences(self.expected, actual, whole=False)
+        return named_differences(self.expected, actual, whole=False, mask=mask_cookie)
 
 
 def _read_headers(headers: object) -> Named:
@@ -728,8 +729,8 @@ class _RawBody:
         if isinstance(self.expected, re.Pattern):
             return _not_found(self.expected, request.text)
         if isinstance(self.expected, str):
-            return difference(self.expected, request.text)
-        return difference(self.expected, decoded_body(request))
+            return difference(self.expected, mask_body(request.text))
+        return difference(self.expected, _masked_bytes(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -786,7 +787,15 @@ def _equals_content(expected: object, actual: bytes) -> bool:
 
 
 def _shown_body(request: Request) -> str:
-    return shown(decoded_body(request)) if decoded_body(request) else "it is empty"
+    return shown(_masked_bytes(request)) if decoded_body(request) else "it is empty"
+
+
+def _masked_bytes(request: Request) -> bytes:
+    body = decoded_body(request)
+    try:
+        return mask_body(body.decode()).encode()
+    except UnicodeDecodeError:
+        return body
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
 
@@ -21,6 +23,7 @@ from aiostub._match import (
     canonical,
     nearness,
 )
+from aiostub._route import Place
 from aiostub._router import Choice, NoAnswer, Router, Taken
 from aiostub._steps import LetThrough
 from aiostub._test_servers import is_loopback, is_test_server
@@ -63,7 +66,7 @@ class _Unmatched(NamedTuple):
     """A request that nobody answered, and the error that its call raised."""
 
     error: UnmatchedRequest
-    request: str
+    missed: _explain.Missed
 
 
 class _NearCall(NamedTuple):
@@ -111,10 +114,14 @@ class Registry:
         if not any(trouble is known for known in self.troubles):
             self.troubles.append(trouble)
 
-    def note_unmatched(self, error: UnmatchedRequest, request: Request) -> UnmatchedRequest:
+    def note_unmatched(
+        self, error: UnmatchedRequest, request: Request, nears: Sequence[_explain.Near] = ()
+    ) -> UnmatchedRequest:
         """Remember a request that nobody answered, and return its error."""
         if not self.is_guard:  # nobody checks the guard, and it lives for the whole run
-            self.troubles.append(_Unmatched(error, f"{request.method} {request.url}"))
+            nearest = next(iter(_explain.nearest_first(nears)), None)
+            missed = _explain.Missed(f"{request.method} {request.url}", nearest)
+            self.troubles.append(_Unmatched(error, missed))
         return error
 
     def came_near(self, route: Route, rank: float, request: Request, found: Mismatch) -> None:
@@ -137,16 +144,26 @@ class Registry:
             UnsatisfiedStub: a step was never served, a request never answered.
             BaseException: what a matcher, a handler or a call raised.
         """
-        unused = [self._unused(route) for route in self.router.routes if not route.satisfied]
-        self._report(unused, error)
+        self._report(self._all_unused(), error)
 
-    def check_troubles(self) -> None:
+    def check_troubles(self, error: BaseException | None = None) -> None:
         """Raise what went wrong since the last check, whatever is left over.
+
+        Args:
+            error: as for `check`.
 
         Raises:
             BaseException: as `check`.
         """
-        self._report([], None)
+        self._report([], error)
+
+    def left_over(self) -> str:
+        """Say which steps were never served; nothing if none is left."""
+        unused = self._all_unused()
+        return _explain.never_served(unused) if unused else ""
+
+    def _all_unused(self) -> list[_explain.Unused]:
+        return [self._unused(route) for route in self.router.routes if not route.satisfied]
 
     def _report(self, unused: Sequence[_explain.Unused], error: BaseException | None) -> None:
         troubles, self.troubles = self.troubles, []
@@ -168,7 +185,7 @@ class Registry:
     ) -> list[BaseException]:
         """Return what went wrong in the order in which it did; what is left over is one finding."""
         known = [t for t in troubles if isinstance(t, _Unmatched)]
-        unmatched = [t.request for t in known if t.error is not error]
+        unmatched = [t.missed for t in known if t.error is not error]
         findings = [t for t in troubles if not isinstance(t, _Unmatched)]
         if unmatched or unused:
             text = _explain.unsatisfied(unused, unmatched, name=self.name, fixture=self.is_fixture)
@@ -291,7 +308,12 @@ def unmatched_error(
     """Make the error of a request that nobody answers, and remember it in the innermost stub."""
     nears = [near for registry in registries for near in _nears(registry, request, declined)]
     if registries[0].is_guard:
-        text = _explain.guarded(request.method, str(request.url))
+        text = _explain.guarded(
+            request.method,
+            str(request.url),
+            during=os.environ.get("PYTEST_CURRENT_TEST"),
+            where=_sender(),
+        )
         return registries[0].note_unmatched(UnmatchedRequest(text), request)
     text = _explain.unmatched(
         request.method,
@@ -302,7 +324,13 @@ def unmatched_error(
         loopback=is_loopback(request.url),
         name=registries[0].name,
     )
-    return registries[0].note_unmatched(UnmatchedRequest(text), request)
+    return registries[0].note_unmatched(UnmatchedRequest(text), request, nears)
+
+
+def _sender() -> str | None:
+    """Return the line of the user's code that sends the request that is being decided."""
+    place = Place.of_user(sys._getframe(1))
+    return None if place is None else str(place)
 
 
 def _nears(

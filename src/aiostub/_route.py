@@ -6,12 +6,15 @@ import asyncio
 import inspect
 import os
 import sys
+import sysconfig
 from bisect import insort
 from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
 
 from aiostub import _explain
 from aiostub._assertions import CallAssertions, described
@@ -39,6 +42,7 @@ from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable
+    from types import FrameType
 
     from aiohttp import web
     from typing_extensions import Unpack
@@ -49,6 +53,12 @@ if TYPE_CHECKING:
 
 _Kind = inspect.Parameter
 _HERE = str(Path(__file__).parent) + os.sep
+_CLIENT = (_HERE, str(Path(aiohttp.__file__).parent) + os.sep)
+_INSTALLED = (
+    "<",  # frozen modules, and what has no file
+    *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
+)
+_DEEPEST = 200  # frames; no line of a test is further away
 
 
 class Place(NamedTuple):
@@ -64,6 +74,21 @@ class Place(NamedTuple):
         while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
             frame = frame.f_back
         return cls(frame.f_code.co_filename, frame.f_lineno)
+
+    @classmethod
+    def of_user(cls, frame: FrameType | None) -> Place | None:
+        """Return the nearest line of the user's own code, or of the library that calls aiohttp."""
+        caller = None
+        for _ in range(_DEEPEST):
+            if frame is None:
+                break
+            file = frame.f_code.co_filename
+            if not file.startswith(_CLIENT):
+                if not file.startswith(_INSTALLED):
+                    return cls(file, frame.f_lineno)
+                caller = caller or cls(file, frame.f_lineno)
+            frame = frame.f_back
+        return caller
 
     def __str__(self) -> str:
         file = self.file

@@ -169,7 +169,7 @@ class Stub(CallAssertions):
         self._registry.check(exc)
 
     @contextmanager
-    def _until_torn_down(self) -> Iterator[None]:
+    def _until_torn_down(self, last_look: Callable[[], None]) -> Iterator[None]:
         """Be started for as long as a pytest fixture is set up.
 
         What is left over has been checked when the test was over; here only what went wrong since.
@@ -178,6 +178,7 @@ class Stub(CallAssertions):
         try:
             yield
         finally:
+            last_look()
             self._restore()
             self._clean_up_now()
         self._registry.check_troubles()

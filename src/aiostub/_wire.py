@@ -39,6 +39,7 @@ from aiohttp import (
     hdrs,
 )
 
+from aiostub import _watch
 from aiostub._client_exchange import ClientExchange
 from aiostub._far_end import FAR_END, FarEnd
 
@@ -287,6 +288,8 @@ class Boundary:
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
+        if _watch.current is not None:
+            _watch.current.connector_closed(connector)
 
     def drop_idle(self) -> None:
         """Close all idle connections in memory, each in its own loop's thread."""
@@ -301,6 +304,8 @@ class Boundary:
             memory = MemoryConnector(connector)
             with self._lock:
                 self._connectors[connector] = memory
+            if _watch.current is not None:
+                _watch.current.connector_used(connector)
         return memory
 
 

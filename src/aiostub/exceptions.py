@@ -9,6 +9,8 @@
      ├─ UnmatchedRequest(AssertionError)  no route answers
      └─ UnsatisfiedStub(AssertionError)   routes or requests left over at the end
 
+    LeakWarning(UserWarning)              a test has left something open; under pytest
+
 None of them is an ``aiohttp.ClientError``, an ``OSError`` or a ``TimeoutError``:
 retry code and ``except aiohttp.ClientError`` do not swallow them.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "AiostubError",
+    "LeakWarning",
     "MissingTimeout",
     "RouteError",
     "StubStateError",
@@ -51,3 +54,10 @@ class UnmatchedRequest(AiostubError, AssertionError):  # noqa: N818 - the name i
 
 class UnsatisfiedStub(AiostubError, AssertionError):  # noqa: N818 - the name is the contract
     """Say at the end what was left over: steps never served, requests never answered."""
+
+
+class LeakWarning(UserWarning):
+    """Warn of what a test has opened and nobody has closed.
+
+    Under pytest; the ini option ``aiostub_leaks`` says whether it is a warning or an error.
+    """

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from unittest.mock import ANY
 from uuid import UUID
 
+from aiostub._secrets import mask_json, mask_value
 from aiostub.exceptions import RouteError
 
 __all__ = ["ANY", "Partial", "partial"]
@@ -137,6 +138,7 @@ def named_differences(
     *,
     whole: bool,
     equals: Callable[[Any, Any], bool] = equals_text,
+    mask: Callable[[str, Any], Any] = mask_value,
 ) -> Iterator[str]:
     """Say in words what differs, name by name.
 
@@ -145,14 +147,16 @@ def named_differences(
         actual: the values there are.
         whole: whether there may be nothing else, neither names nor values.
         equals: compares an expected value with an actual one.
+        mask: takes the secrets out of an actual value, given its name.
     """
     for name, values in expected.items():
         got = actual.get(name, ())
         if not (values.are if whole else values.are_among)(got, equals):
-            yield f"{name}: {_values_difference(values, got)}"
+            yield f"{name}: {_values_difference(values, [mask(name, value) for value in got])}"
     for name in actual if whole else ():
         if name not in expected:
-            yield f"{name}: unexpected, got {_one_or_listed(actual[name])}"
+            got = [mask(name, value) for value in actual[name]]
+            yield f"{name}: unexpected, got {_one_or_listed(got)}"
 
 
 def _values_difference(expected: Values, got: Sequence[Any]) -> str:
@@ -196,7 +200,7 @@ def _key(key: object) -> str:
 
 
 def json_differences(
-    expected: object, actual: object, path: str = "", *, subset: bool = False
+    expected: object, actual: object, path: str = "", *, subset: bool = False, key: str = ""
 ) -> Iterator[str]:
     """Say in words what differs, each with the path to it.
 
@@ -205,28 +209,31 @@ def json_differences(
         actual: a decoded JSON value.
         path: where in the document both stand.
         subset: whether objects may have more keys than expected.
+        key: the key under which both stand; it may say that the value is secret.
     """
     if isinstance(expected, Partial):
-        yield from json_differences(expected.expected, actual, path, subset=True)
+        yield from json_differences(expected.expected, actual, path, subset=True, key=key)
     elif isinstance(expected, dict) and isinstance(actual, dict):
         yield from _object_differences(expected, actual, path, subset=subset)
     elif isinstance(expected, list) and isinstance(actual, list):
         yield from _array_differences(expected, actual, path, subset=subset)
     elif not _equals_json(expected, actual):
-        yield _at(path, difference(expected, actual))
+        yield _at(path, difference(expected, mask_json(actual, key)))
 
 
 def _object_differences(
     expected: dict[str, object], actual: dict[str, object], path: str, *, subset: bool
 ) -> Iterator[str]:
     for key, value in expected.items():
+        place = _inside(path, key)
         if key in actual:
-            yield from json_differences(value, actual[key], _inside(path, key), subset=subset)
+            yield from json_differences(value, actual[key], place, subset=subset, key=key)
         else:
-            yield _at(_inside(path, key), f"missing, expected {shown(value)}")
+            yield _at(place, f"missing, expected {shown(value)}")
     for key in () if subset else actual:
         if key not in expected:
-            yield _at(_inside(path, key), f"unexpected, got {shown(actual[key])}")
+            got = shown(mask_json(actual[key], key))
+            yield _at(_inside(path, key), f"unexpected, got {got}")
 
 
 def _array_differences(

@@ -1,20 +1,23 @@
-"""The pytest plugin: fixture, marker, ini options, report. The work is done elsewhere.
+"""The pytest plugin: fixture, marker, ini options, guard. The work is done elsewhere.
 
-Rules of the file: loading it imports neither aiohttp nor the rest of this package, since every
-run of pytest pays for that; only a test that asks for the fixture, or the guard, does.
+Rules of the file: loading it imports neither aiohttp nor the rest of this package, and it has no
+hook that runs with every test, since every run of pytest pays for that. The hooks that do come with
+the first test that may use a stub, or with the guard.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from aiostub._pytest_hooks import Hooks
     from aiostub._stub import Stub
 
-_stub_key: pytest.StashKey[Stub] = pytest.StashKey()
+_hooks_key: pytest.StashKey[Hooks] = pytest.StashKey()
 _guard_key: pytest.StashKey[Stub] = pytest.StashKey()
 
 _MARKER = (
@@ -39,36 +42,71 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "bool",
         default=False,
     )
+    parser.addini(
+        "aiostub_leaks",
+        "What becomes of sessions, responses and requests that a test leaves open: "
+        "warn, error or ignore.",
+        default="warn",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Put up the guard before the first conftest.py is imported."""
+    _put_up_guard(early_config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and put up the guard."""
+    """Declare the marker; put up the guard where a conftest.py has loaded this plugin."""
     config.addinivalue_line("markers", _MARKER)
-    if config.getini("aiostub_guard"):
-        from aiostub._stub import Stub
+    _put_up_guard(config)
 
-        guard = Stub(strict=False, passthrough=config.getini("aiostub_passthrough"))
+
+def _put_up_guard(config: pytest.Config) -> None:
+    if config.getini("aiostub_guard") and _guard_key not in config.stash:
+        from aiostub._stub import Stub
+        from aiostub.exceptions import RouteError
+
+        try:
+            guard = Stub(strict=False, passthrough=config.getini("aiostub_passthrough"))
+        except RouteError as error:
+            message = f"aiostub_passthrough: {error}"
+            raise pytest.UsageError(message) from None
         guard._registry.is_guard = True
         guard.start()
         config.stash[_guard_key] = guard
+        config.add_cleanup(guard.stop)
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Take the guard down."""
-    guard = config.stash.get(_guard_key, None)
-    if guard is not None:
-        guard.stop()
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look closer at each test, if any may use a stub."""
+    uses_fixture = any("aiostub" in getattr(item, "fixturenames", ()) for item in session.items)
+    if uses_fixture or "aiostub._stub" in sys.modules:
+        _hooks(session.config)
+
+
+def _hooks(config: pytest.Config) -> Hooks:
+    hooks = config.stash.get(_hooks_key, None)
+    if hooks is None:
+        from aiostub._pytest_hooks import Hooks
+
+        hooks = config.stash[_hooks_key] = Hooks(
+            config.getini("aiostub_leaks"),
+            whole_tracebacks=config.getoption("fulltrace", default=False),
+        )
+        config.pluginmanager.register(hooks, "aiostub-hooks")
+    return hooks
 
 
 @pytest.fixture(name="aiostub")
 def aiostub_fixture(request: pytest.FixtureRequest) -> Iterator[Stub]:
     """Start a stub for the test, and check it when the test is over."""
+    __tracebackhide__ = True
     from aiostub._stub import Stub
 
     stub = Stub(**_arguments(request), param="aiostub")
     stub._registry.is_fixture = True
-    request.node.stash[_stub_key] = stub
-    with stub._until_torn_down():
+    with _hooks(request.config).running(request.node, stub):
         yield stub
 
 
@@ -92,43 +130,3 @@ def _given(*base_url: Any, **arguments: Any) -> dict[str, Any]:
         message = f"@pytest.mark.aiostub does not take {', '.join(unknown)}; it is {_MARKER}"
         raise pytest.UsageError(message)
     return given
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Check the stubs of a test in its call phase, so that they fail it and not its teardown."""
-    try:
-        result = yield
-    except BaseException as error:
-        _check(item, error)
-        raise
-    _check(item, _unittest_error(item))
-    return result
-
-
-def _check(item: pytest.Item, error: BaseException | None) -> None:
-    stub = item.stash.get(_stub_key, None)
-    if stub is not None:
-        stub._registry.check(error)
-
-
-def _unittest_error(item: pytest.Item) -> BaseException | None:
-    """Return what a unittest test failed with, which pytest keeps for the report only."""
-    collected = getattr(item, "_excinfo", None)
-    return collected[0].value if collected else None
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the calls of a failing test."""
-    report = yield
-    if report.when == "call" and report.failed:
-        stub = item.stash.get(_stub_key, None)
-        if stub is not None:
-            report.sections.append(("aiostub calls", stub.calls.timeline(masked=True)))
-        if call.excinfo is not None and not hasattr(call.excinfo.value, "add_note"):
-            notes = getattr(call.excinfo.value, "__notes__", [])
-            report.sections.extend(("aiostub", note) for note in notes)
-    return report

@@ -1,0 +1,200 @@
+"""Leaks: what a test has opened and nobody has closed, with the line that opened it.
+
+Rules of the file:
+
+- Nothing is kept alive: connectors are held weakly, and of a request only text is kept.
+- A request counts when its stub stops, since it cannot end well after that.
+- A session counts when the fixtures of the test are torn down, and only where nobody can close it
+  any more: its event loop is closed, or it is gone. One whose loop goes on may belong to a fixture
+  of a wider scope, or to another test: it is looked at again after each test that follows.
+
+aiohttp's private names used here, and why:
+
+- ``BaseConnector._loop``: the loop that a session lives in, and without which it cannot be closed.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import aiohttp
+from aiohttp import BaseConnector, ClientSession
+
+from aiostub import _explain, _intercept
+from aiostub._intercept import Patch
+from aiostub._route import Place
+from aiostub._steps import Ask
+from aiostub._wire import MemoryConnector
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+    from aiostub._exchange import Exchange
+    from aiostub._registry import Registry
+
+__all__ = ["Leak", "Sessions", "in_flight"]
+
+_OURS = (str(Path(__file__).parent), str(Path(aiohttp.__file__).parent))
+_NEW_SESSION: CodeType = ClientSession.__init__.__code__
+_SWITCHING_PROTOCOLS = 101
+
+
+class Leak(NamedTuple):
+    """One thing that was left open: what it is, and the line that opened it."""
+
+    text: str
+    place: Place | None
+
+
+# Requests
+
+
+def in_flight(registry: Registry) -> Iterator[Leak]:
+    """Describe the requests that a stub still has to do with."""
+    for exchange in tuple(registry.in_flight):
+        place: Any = exchange.client_call.place
+        yield Leak(_described(exchange, _text(place)), place)
+
+
+def _described(exchange: Exchange, asked_at: str | None) -> str:
+    call, action = exchange.call, exchange.action
+    status = None if call.response is None else call.response.status
+    return _explain.in_flight(
+        call.request.method,
+        str(call.request.url),
+        status=status,
+        websocket=status == _SWITCHING_PROTOCOLS,
+        handler=str(action) if isinstance(action, Ask) and status is None else None,
+        asked_at=asked_at,
+        where=None if call.route is None else _text(call.route.place),
+    )
+
+
+# Sessions, which aiohttp closes by closing their connectors
+
+
+class _Opened:
+    """A connector that a test has used, and how to tell that nobody has closed it."""
+
+    def __init__(self, connector: BaseConnector, made: _Made, test: str) -> None:
+        self.test = test
+        self._made = made
+        self._closed = False
+        self._lost = False
+        self._connector = weakref.ref(connector, self._gone)
+
+    def note_if_closed(self, connector: BaseConnector | None = None) -> None:
+        """Learn that a connector was closed, or look whether this one is."""
+        own = self._connector()
+        if own is not None and (own is connector or own.closed):
+            self._closed = True
+
+    def _gone(self, _: object) -> None:
+        # Only while a stub is started would it have been told that somebody closed it.
+        self._lost = not self._closed and bool(_intercept.started())
+
+    @property
+    def leaked(self) -> bool:
+        """Tell whether it is open, and nobody can close it any more."""
+        connector = self._connector()
+        if connector is None or self._closed:
+            return self._lost
+        return connector._loop.is_closed()
+
+    @property
+    def may_be_closed_later(self) -> bool:
+        """Tell whether it is open, and its event loop goes on."""
+        return not self._closed and self._connector() is not None and not self.leaked
+
+    def leak(self, test: str) -> Leak:
+        """Describe it, in the report of a test that may be another than its own."""
+        name, place = self._made
+        other = None if test == self.test else self.test
+        return Leak(_explain.never_closed(name, _text(place), of=other), place)
+
+
+class Sessions:
+    """Note where sessions are made, and which of those that meet a stub are never closed."""
+
+    def __init__(self) -> None:
+        self._test = ""
+        self._opened: list[_Opened] = []
+        self._made_at: weakref.WeakKeyDictionary[BaseConnector, _Made] = weakref.WeakKeyDictionary()
+        self._patch: Patch | None = None
+
+    def begin(self, test: str) -> None:
+        """Look at what is made from now on, for a test."""
+        self.look_again()
+        self._test = test
+        if self._patch is None:
+            self._patch = Patch(BaseConnector, "__init__", self._wrap_init)
+
+    def end(self) -> Iterator[Leak]:
+        """Put aiohttp's function back, and describe what was left open for good."""
+        if self._patch is not None:
+            self._patch.undo()
+            self._patch = None
+        self.look_again()
+        left, self._opened = self._opened, []
+        self._opened = [opened for opened in left if opened.may_be_closed_later]
+        return (opened.leak(self._test) for opened in left if opened.leaked)
+
+    def finish(self) -> Iterator[Leak]:
+        """Describe what nobody has closed in the whole run."""
+        self.look_again()
+        left, self._opened = self._opened, []
+        return (o.leak("") for o in left if o.leaked or o.may_be_closed_later)
+
+    def forget(self) -> None:
+        """Forget what the last test has made: it failed, and has more to say than this."""
+        self._opened = [opened for opened in self._opened if opened.test != self._test]
+
+    def look_again(self) -> None:
+        """Look at what was closed while nobody told."""
+        for opened in self._opened:
+            opened.note_if_closed()
+
+    def used(self, connector: BaseConnector) -> None:
+        """Note that a connector has met a stub for the first time."""
+        made = self._made_at.get(connector)
+        if made is not None:  # else it is older than the test
+            self._opened.append(_Opened(connector, made, self._test))
+
+    def closed(self, connector: BaseConnector) -> None:
+        """Note that somebody closes a connector."""
+        for opened in self._opened:
+            opened.note_if_closed(connector)
+
+    def _wrap_init(self, original: Callable[..., None], patch: Patch) -> Callable[..., None]:
+        @functools.wraps(original)
+        def __init__(connector: BaseConnector, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+            original(connector, *args, **kwargs)
+            if patch.active and not isinstance(connector, MemoryConnector):
+                self._made_at[connector] = _made(connector, sys._getframe(1))
+
+        return __init__
+
+
+class _Made(NamedTuple):
+    """What the user has made, a session or a connector, and the line."""
+
+    name: str
+    place: Place | None
+
+
+def _made(connector: BaseConnector, frame: FrameType | None) -> _Made:
+    above = frame
+    while above is not None and above.f_code.co_filename.startswith(_OURS):
+        if above.f_code is _NEW_SESSION:
+            return _Made("ClientSession", Place.of_user(frame))
+        above = above.f_back
+    return _Made(type(connector).__name__, Place.of_user(frame))
+
+
+def _text(place: Place | None) -> str | None:
+    return None if place is None else str(place)

@@ -1,0 +1,183 @@
+"""One run of one test, as the report of a test runner sees it: its stubs, its calls, its leaks.
+
+Nothing in here knows pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from aiostub import _explain, _intercept, _leaks
+from aiostub._calls import Call, Calls, moment
+from aiostub._request import decoded_body
+from aiostub._route import Place
+from aiostub.exceptions import AiostubError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from aiohttp import BaseConnector
+
+    from aiostub._leaks import Leak, Sessions
+    from aiostub._registry import Registry
+    from aiostub._stub import Stub
+
+__all__ = ["Run", "Section", "point_at_user"]
+
+Section = tuple[str, str]
+
+_LIBRARIES = tuple(str(Path(file).parent) + os.sep for file in (__file__, aiohttp.__file__))
+_SHOWN = 5
+
+
+class Run:
+    """Follow one run of one test; a `aiostub._watch.Watch`.
+
+    Args:
+        name: what the report calls the test.
+        sessions: where they are made and closed; ``None`` to look for no leaks.
+    """
+
+    def __init__(self, name: str, sessions: Sessions | None) -> None:
+        self.name = name
+        self.failed = False
+        self.explained = False  # some report of it has its sections already
+        self.stub: Stub | None = None  # the fixture's
+        self._began = moment()
+        self._registries: list[Registry] = list(_intercept.started())
+        self._sessions = sessions
+        self._in_flight: list[Leak] = []
+        if sessions is not None:
+            sessions.begin(name)
+
+    # What it is told.
+
+    def stub_started(self, registry: Registry) -> None:
+        """Learn of a stub, by what it knows."""
+        if registry not in self._registries:
+            self._registries.append(registry)
+        if self._sessions is not None:
+            self._sessions.look_again()
+
+    def place(self) -> Place | None:
+        """Return the line of the user's code that is being run."""
+        return None if self._sessions is None else Place.of_user(sys._getframe(2))
+
+    def connector_used(self, connector: BaseConnector) -> None:
+        """Learn of a connector that meets a stub for the first time."""
+        if self._sessions is not None:
+            self._sessions.used(connector)
+
+    def connector_closed(self, connector: BaseConnector) -> None:
+        """Learn that a connector is closed while a stub is started."""
+        if self._sessions is not None:
+            self._sessions.closed(connector)
+
+    def stub_stops(self) -> None:
+        """Look at what is in flight, since the fixture's stub stops now."""
+        if self.stub is not None and self._sessions is not None:
+            self._in_flight = list(_leaks.in_flight(self.stub._registry))
+
+    # The check of the fixture's stub.
+
+    def check(self, error: BaseException | None) -> None:
+        """Raise what was left over, or add it to what the test fails with already."""
+        if self.stub is not None:
+            self.stub._registry.check(error)
+
+    def check_troubles(self, error: BaseException) -> None:
+        """Add what went wrong to what the setup failed with: what is left over is no wonder."""
+        if self.stub is not None:
+            self.stub._registry.check_troubles(error)
+
+    # The leaks.
+
+    def leaks(self) -> list[Leak]:
+        """End the watch, and return what nobody closed; a test that fails has none to show."""
+        if self._sessions is None:
+            return []
+        if self.failed:
+            self._sessions.forget()
+        left = list(self._sessions.end())
+        return left if self.failed else [*self._in_flight, *left]
+
+    # The report.
+
+    @property
+    def calls(self) -> Calls:
+        """Return the calls of this run, whichever stub answered them, in order of arrival."""
+        found = (call for registry in self._registries for call in registry.log)
+        mine = {call for call in found if call._began > self._began}
+        return Calls(sorted(mine, key=attrgetter("_began")))
+
+    def sections(self) -> Iterator[Section]:
+        """Yield title and text of what explains a failure."""
+        calls = self.calls
+        if calls or self.stub is not None:
+            yield "aiostub calls", calls.timeline(masked=True)
+        unmatched = [call for call in calls if call.outcome == "unmatched"]
+        if unmatched:
+            yield "aiostub unmatched requests", _as_sent(unmatched)
+        left_over = self._left_over()
+        if left_over:
+            yield "aiostub left over", left_over
+
+    def _left_over(self) -> str:
+        """Return what a stub would say if it were strict; one that is has said it already."""
+        registry = None if self.stub is None else self.stub._registry
+        return "" if registry is None or registry.strict else registry.left_over()
+
+
+def _as_sent(calls: list[Call]) -> str:
+    rest = len(calls) - _SHOWN
+    shown = [as_sent(call) for call in calls[:_SHOWN]]
+    return "\n\n".join([*shown, *([f"and {rest} more"] if rest > 0 else [])])
+
+
+def as_sent(call: Call) -> str:
+    """Return the request of a call, without its secrets."""
+    request = call.request
+    parts = request.parts
+    return _explain.as_sent(
+        f"{request.method} {request.url}",
+        list(request.headers.items()),
+        decoded_body(request),
+        request.headers.get("Content-Type", ""),
+        fields=[(part.name or "", _content(part)) for part in parts],
+    )
+
+
+def _content(part: Any) -> str:
+    excerpt = _explain.body_excerpt(part.body, part.content_type)
+    return excerpt if part.filename is None else f"{part.filename}: {excerpt}"
+
+
+def point_at_user(error: BaseException | None) -> None:
+    """Let the traceback of an error of ours end at the line of the user's that met it.
+
+    Args:
+        error: what a test fails with; the errors that it came from are seen to, as well.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, AiostubError):
+            _cut_behind_user(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _cut_behind_user(traceback: TracebackType | None) -> None:
+    last = None
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+            last = traceback
+        traceback = traceback.tb_next
+    if last is not None:
+        last.tb_next = None

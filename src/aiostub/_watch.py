@@ -1,0 +1,39 @@
+"""Who watches: a test runner that wants to know what happens while one of its tests runs.
+
+Nobody does by default, and then the price is one look at `current`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from aiohttp import BaseConnector
+
+__all__ = ["Watch", "current", "exchange"]
+
+
+class Watch(Protocol):
+    """Be told what a test does."""
+
+    def stub_started(self, registry: Any) -> None:
+        """Learn of a stub, by what it knows."""
+
+    def place(self) -> object:
+        """Return the line of the user's code that is being run, or what stands for it."""
+
+    def connector_used(self, connector: BaseConnector) -> None:
+        """Learn of a connector that meets a stub for the first time."""
+
+    def connector_closed(self, connector: BaseConnector) -> None:
+        """Learn that a connector is closed while a stub is started."""
+
+
+current: Watch | None = None
+
+
+def exchange(watch: Watch | None) -> Watch | None:
+    """Let another watch, or nobody, and return who did."""
+    global current
+    before, current = current, watch
+    return before
