@@ -3,72 +3,18 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from textwrap import dedent
 
 import aiohttp
 import pytest
-
-import aiostub
-
-# A run in this process forgets what it imports, and two copies of the package do not mix.
-LOADED = (aiostub.Stub, aiostub.Calls)
-
-HEAD = """
-import asyncio, unittest
-import aiohttp, pytest
-from aiohttp import test_utils, web
-from aiostub import UnmatchedRequest
-
-URL = "http://api.test/items"
-
-async def ask(url=URL, method="GET"):
-    async with aiohttp.ClientSession() as session:
-        async with session.request(method, url) as response:
-            return await response.text()
-
-def run_in_loop(coroutine):
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(coroutine)
-    finally:
-        loop.close()
-"""
-# A server that lives in this process, but not as one of aiohttp's test servers.
-REAL_SERVER = """
-async def with_real_server(act):
-    async def answer(request):
-        return web.Response(text="real")
-    app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0]
-    try:
-        return await act(f"http://127.0.0.1:{port}/")
-    finally:
-        await runner.cleanup()
-"""
-
-
-SETTINGS = """[pytest]
-asyncio_mode = {mode}
-asyncio_default_fixture_loop_scope = function
-filterwarnings = error
-"""
+from pytest_in_pytest import HEAD, SETTINGS, run_pytest
 
 
 @pytest.fixture
 def run(pytester):
     """Give a function that runs a test file in a pytest of its own, in this process."""
-
-    def run(source, *options, ini="", mode="auto"):
-        pytester.makepyfile(HEAD + REAL_SERVER + dedent(source))
-        settings = SETTINGS.format(mode=mode) + dedent(ini)
-        pytester.makeini(settings)
-        return pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider", *options)
-
-    return run
+    return partial(run_pytest, pytester)
 
 
 class TestFixture:
@@ -680,8 +626,9 @@ class TestRunners:
 
     @pytest.mark.parametrize("scope", ["function", "class", "module", "package", "session"])
     @pytest.mark.parametrize("mode", ["auto", "strict"])
-    def test_pytest_asyncio(self, run, mode, scope):
+    def test_pytest_asyncio(self, run, pytester, mode, scope):
         """In every mode and loop scope; a session may live on from test to test."""
+        (pytester.path / "__init__.py").touch()
         run(self.SCOPED.format(scope=scope), mode=mode).assert_outcomes(passed=2)
 
     def test_pytest_asyncio_strict_with_async_fixtures(self, run):

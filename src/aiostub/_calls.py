@@ -146,6 +146,11 @@ class Call:
             said = str(self.status) if self.status else "pending"
         return f"passed through {said}" if self.passed_through else said
 
+    @property
+    def over(self) -> bool:
+        """Tell whether it is in flight no more."""
+        return self._ended is not None
+
     def arrive(self, now: float) -> None:
         """Note that the request reached the network later than its client call began."""
         self.started = now

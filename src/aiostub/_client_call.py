@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class ClientCall:
     """One call of ``ClientSession._request``, and what its requests have met so far."""
 
-    __slots__ = ("failed", "last", "origin", "place", "traces")
+    __slots__ = ("failed", "last", "origin", "sender", "traces")
 
     # A context may outlive the call by far, so nothing in here leads to a session.
 
@@ -35,7 +35,7 @@ class ClientCall:
         self.traces = traces  # the list that all requests of one call share
         self.failed: Failed | None = None  # what aiohttp's own re-send meets again
         self.last: Call | None = None
-        self.place = None if _watch.current is None else _watch.current.place()
+        self.sender = None if _watch.current is None else _watch.current.sender()
 
     def as_the_app_sees(self, error: BaseException) -> BaseException:
         """Return what the app shall see of an error that came out of aiohttp.

@@ -3,7 +3,8 @@
 Rules of the file:
 
 - Nothing is kept alive: connectors are held weakly, and of a request only text is kept.
-- A request counts when its stub stops, since it cannot end well after that.
+- A request counts when nothing has ended it but the closing of its event loop or the end of the
+  stub, or when nobody holds its response any more. What a fixture ends by being torn down does not.
 - A session counts when the fixtures of the test are torn down, and only where nobody can close it
   any more: its event loop is closed, or it is gone. One whose loop goes on may belong to a fixture
   of a wider scope, or to another test: it is looked at again after each test that follows.
@@ -11,10 +12,15 @@ Rules of the file:
 aiohttp's private names used here, and why:
 
 - ``BaseConnector._loop``: the loop that a session lives in, and without which it cannot be closed.
+
+asyncio's private names used here, and why:
+
+- ``Future._log_traceback``: whether nobody has asked for the exception that a task ended with.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import sys
 import weakref
@@ -30,14 +36,16 @@ from aiostub._intercept import Patch
 from aiostub._route import Place
 from aiostub._steps import Ask
 from aiostub._wire import MemoryConnector
+from aiostub.exceptions import StubStateError
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
+    from aiostub._calls import Call
     from aiostub._exchange import Exchange
     from aiostub._registry import Registry
 
-__all__ = ["Leak", "Sessions", "in_flight"]
+__all__ = ["Leak", "Requests", "Sender", "Sessions"]
 
 _OURS = (str(Path(__file__).parent), str(Path(aiohttp.__file__).parent))
 _NEW_SESSION: CodeType = ClientSession.__init__.__code__
@@ -54,11 +62,88 @@ class Leak(NamedTuple):
 # Requests
 
 
-def in_flight(registry: Registry) -> Iterator[Leak]:
-    """Describe the requests that a stub still has to do with."""
-    for exchange in tuple(registry.in_flight):
-        place: Any = exchange.client_call.place
-        yield Leak(_described(exchange, _text(place)), place)
+class Sender(NamedTuple):
+    """Who made a client call: the line, the task, and whether the test itself began that task."""
+
+    place: Place | None
+    task: weakref.ref[asyncio.Task[Any]] | None
+    of_test: bool
+
+
+class Requests:
+    """Find the requests that a test leaves behind: nobody ends them but the loop when it closes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Call, _Left] = {}
+
+    def look_at(self, registry: Registry) -> None:
+        """Note what a stub still has to do with: in the end it may be left behind."""
+        for exchange in tuple(registry.in_flight):
+            if isinstance(exchange.client_call.sender, Sender):
+                self._known.setdefault(exchange.call, _Left(exchange, exchange.client_call.sender))
+
+    def look_again(self) -> None:
+        """See what has been ended since."""
+        for left in self._known.values():
+            left.look()
+
+    def stub_stops(self, registry: Registry) -> None:
+        """Note what the stub ends by stopping, and nobody else could end any more."""
+        self.look_at(registry)
+        for left in self._known.values():
+            left.stub_stops()
+
+    def end(self) -> list[Leak]:
+        """Describe what was left behind; all fixtures of the test are torn down."""
+        self.look_again()
+        return [Leak(left.text, left.sender.place) for left in self._known.values() if left.leaked]
+
+
+class _Left:
+    """One request that was in flight when the test was over."""
+
+    def __init__(self, exchange: Exchange, sender: Sender) -> None:
+        self.sender = sender
+        self.text = _described(exchange, _text(sender.place))
+        self._call = exchange.call
+        self._loop = exchange.loop
+        self._is_response = exchange.call.response is not None
+        self._settled: bool | None = None  # whether it was left behind
+        self._cut_off = False  # by the stub, which nobody can tell apart from a fixture's doing
+        # Held until the test is torn down, to see whether anybody waits for it.
+        self._task = None if sender.task is None else sender.task()
+
+    @property
+    def leaked(self) -> bool:
+        """Tell whether nobody has ended it."""
+        if self._settled is not None:
+            return self._settled
+        # What goes on may be a wider fixture's, and so may be what the stub has ended.
+        return self.sender.of_test and (not self._cut_off or self._nobody_asked())
+
+    def _nobody_asked(self) -> bool:
+        return self._task is None or getattr(self._task, "_log_traceback", True)
+
+    @property
+    def _is_held(self) -> bool:
+        """Tell whether the task that sent it goes on."""
+        return self._task is not None and not self._task.done()
+
+    def look(self) -> None:
+        """See whether it has been ended, and whether by more than the loop or the stub."""
+        if self._settled is not None or self._cut_off:
+            return
+        if self._loop.is_closed():
+            self._settled = True
+        elif self._call.over:
+            self._cut_off = isinstance(self._call.error, StubStateError)
+            self._settled = None if self._cut_off else False
+
+    def stub_stops(self) -> None:
+        """Settle the case of a response that nobody reads."""
+        self.look()
+        if self._settled is None and self._is_response and not self._is_held:
+            self._settled = True
 
 
 def _described(exchange: Exchange, asked_at: str | None) -> str:

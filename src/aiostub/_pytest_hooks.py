@@ -91,7 +91,8 @@ class Hooks:
         __tracebackhide__ = True
         run = self._run_of(item)
         try:
-            result = yield
+            with run.body():
+                result = yield
         except BaseException as error:
             run.failed = True
             run.check(error)
@@ -113,6 +114,12 @@ class Hooks:
             raise
         run.failed = error is not None
 
+    def pytest_fixture_post_finalizer(self, request: pytest.FixtureRequest) -> None:
+        """See what each fixture ends by being torn down."""
+        run = request.node.stash.get(_run_key, None)
+        if run is not None:
+            run.fixture_ended()
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Look for leaks when all fixtures of the test are torn down."""
@@ -127,7 +134,8 @@ class Hooks:
         finally:
             _watch.exchange(self._outer_watch)
             leaks = run.leaks()
-        self._report_leaks(run.name, leaks, item.location)
+        if leaks:
+            self._report_leaks(item, leaks)
         return result
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -136,14 +144,12 @@ class Hooks:
         if left:
             _warn(_explain.leaks("the run", [leak.text for leak in left]), left, str(session.path))
 
-    def _report_leaks(self, name: str, leaks: list[Leak], location: tuple[Any, ...]) -> None:
+    def _report_leaks(self, item: pytest.Item, leaks: list[Leak]) -> None:
         __tracebackhide__ = True
-        if not leaks:
-            return
-        text = _explain.leaks(name, [leak.text for leak in leaks])
+        text = _explain.leaks(item.nodeid, [leak.text for leak in leaks])
         if self._leaks_are_errors:
-            raise LeakWarning(text)
-        _warn(text, leaks, str(location[0]))
+            _raise_in_test(item, LeakWarning(text))
+        _warn(text, leaks, str(item.path))
 
     def _shorten(self, error: BaseException) -> None:
         if not self._whole_tracebacks:

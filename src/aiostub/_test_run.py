@@ -5,17 +5,22 @@ Nothing in here knows pytest.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from aiostub import _explain, _intercept, _leaks
+from aiostub import _explain, _intercept
 from aiostub._calls import Call, Calls, moment
+from aiostub._leaks import Leak, Requests, Sender, Sessions
 from aiostub._request import decoded_body
 from aiostub._route import Place
 from aiostub.exceptions import AiostubError
@@ -25,7 +30,6 @@ if TYPE_CHECKING:
 
     from aiohttp import BaseConnector
 
-    from aiostub._leaks import Leak, Sessions
     from aiostub._registry import Registry
     from aiostub._stub import Stub
 
@@ -35,6 +39,9 @@ Section = tuple[str, str]
 
 _LIBRARIES = tuple(str(Path(file).parent) + os.sep for file in (__file__, aiohttp.__file__))
 _SHOWN = 5
+
+# The run whose test has begun a task, so that no fixture can be held to it.
+_body: ContextVar[Run | None] = ContextVar("aiostub_test_body", default=None)
 
 
 class Run:
@@ -53,7 +60,7 @@ class Run:
         self._began = moment()
         self._registries: list[Registry] = list(_intercept.started())
         self._sessions = sessions
-        self._in_flight: list[Leak] = []
+        self._requests = Requests()
         if sessions is not None:
             sessions.begin(name)
 
@@ -66,9 +73,16 @@ class Run:
         if self._sessions is not None:
             self._sessions.look_again()
 
-    def place(self) -> Place | None:
-        """Return the line of the user's code that is being run."""
-        return None if self._sessions is None else Place.of_user(sys._getframe(2))
+    def sender(self) -> Sender | None:
+        """Return who makes the client call that begins now."""
+        if self._sessions is None:
+            return None
+        task = asyncio.current_task()
+        return Sender(
+            Place.of_user(sys._getframe(2)),
+            None if task is None else weakref.ref(task),
+            of_test=_body.get() is self,
+        )
 
     def connector_used(self, connector: BaseConnector) -> None:
         """Learn of a connector that meets a stub for the first time."""
@@ -80,10 +94,25 @@ class Run:
         if self._sessions is not None:
             self._sessions.closed(connector)
 
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Let the test itself run, and see what it leaves in flight."""
+        token = _body.set(self)
+        try:
+            yield
+        finally:
+            _body.reset(token)
+            if self.stub is not None:
+                self._requests.look_at(self.stub._registry)
+
+    def fixture_ended(self) -> None:
+        """Look at what is in flight, since some fixture has been torn down."""
+        self._requests.look_again()
+
     def stub_stops(self) -> None:
         """Look at what is in flight, since the fixture's stub stops now."""
-        if self.stub is not None and self._sessions is not None:
-            self._in_flight = list(_leaks.in_flight(self.stub._registry))
+        if self.stub is not None:
+            self._requests.stub_stops(self.stub._registry)
 
     # The check of the fixture's stub.
 
@@ -106,7 +135,7 @@ class Run:
         if self.failed:
             self._sessions.forget()
         left = list(self._sessions.end())
-        return left if self.failed else [*self._in_flight, *left]
+        return [] if self.failed else [*self._requests.end(), *left]
 
     # The report.
 

@@ -19,8 +19,8 @@ class Watch(Protocol):
     def stub_started(self, registry: Any) -> None:
         """Learn of a stub, by what it knows."""
 
-    def place(self) -> object:
-        """Return the line of the user's code that is being run, or what stands for it."""
+    def sender(self) -> Any:
+        """Return who makes the client call that begins now."""
 
     def connector_used(self, connector: BaseConnector) -> None:
         """Learn of a connector that meets a stub for the first time."""
