@@ -35,6 +35,7 @@ __all__ = [
     "different_call",
     "fixes",
     "guarded",
+    "human",
     "in_flight",
     "leaks",
     "mask_header",
@@ -659,7 +660,7 @@ def call_count(
     """
     wanted = f"expected {'at least ' if at_least else ''}{_calls(expected)}"
     whose = f" of {_cut(of, WIDTH)}" if of else ""
-    time = "" if within is None else f" within {_human(within)}"
+    time = "" if within is None else f" within {human(within)}"
     happened = f"{wanted}{whose}{time}, got {len(rows) or 'none'}"
     if rows:
         return f"{happened}:\n{_indented(_masked_timeline(rows), '  ')}"
@@ -760,7 +761,7 @@ def missing_timeout(
         where: File and line of the route's registration.
     """
     has = {timer: seconds for timer, seconds in timers.items() if seconds}
-    listed = ", ".join(f"{timer} ({_human(seconds)})" for timer, seconds in has.items())
+    listed = ", ".join(f"{timer} ({human(seconds)})" for timer, seconds in has.items())
     lines = [
         f"timeout({_literal(which)}) cannot fire for {method} {mask_url(url)}",
         f"the client has no {which} timer{f'; it has {listed}' if has else ', nor any other'}",
@@ -806,7 +807,7 @@ def abandoned(method: str, url: str, age: float, where: str | None) -> str:
     """
     answers = "" if where is None else f", to be answered by the route at {where}"
     request = f"{method} {mask_url(url)}"
-    return f"the stub was stopped while {request} was in flight, for {_human(age)}{answers}"
+    return f"the stub was stopped while {request} was in flight, for {human(age)}{answers}"
 
 
 # --- leaks -----------------------------------------------------------------------
@@ -914,11 +915,11 @@ _GAP: Final = "  "
 def _cells(row: Row, origin: str = "") -> _Cells:
     route = row.route or ""
     return (
-        f"+{_human(row.offset)}",
+        f"+{human(row.offset)}",
         row.method,
         _path(row.url, origin),
         row.outcome,
-        "" if row.duration is None else _human(row.duration),
+        "" if row.duration is None else human(row.duration),
         f"{row.attempts} attempts" if row.attempts > 1 else "",
         _path(route.removeprefix(f"{row.method} "), origin) if origin else route,
     )
@@ -982,7 +983,7 @@ def _span(rows: Sequence[Row]) -> str:
     if offsets != sorted(offsets):  # calls of several event loops, whose clocks differ
         return ""
     end = max(row.offset + (row.duration or 0) for row in rows)
-    return f" in {_human(end - offsets[0])}"
+    return f" in {human(end - offsets[0])}"
 
 
 def _masked_row(row: Row) -> Row:
@@ -1037,7 +1038,11 @@ def as_sent(
     """
     lines = [f"{name}: {_cut(mask_header(name, value), WIDTH)}" for name, value in headers]
     shown = [f"{name} = {_cut(mask_value(name, value), WIDTH)}" for name, value in fields or ()]
-    excerpt = "\n".join(shown) if shown else body_excerpt(body, content_type)
+    announced = {name.lower(): value for name, value in headers}.get("content-length", "0")
+    if not body and announced != "0":
+        excerpt = "the call ended before the body was sent"
+    else:
+        excerpt = "\n".join(shown) if shown else body_excerpt(body, content_type)
     return _paragraphs("\n".join([mask_url(request), *lines]), excerpt)
 
 
@@ -1092,7 +1097,7 @@ def _cut(text: str, width: int) -> str:
     return f"{text[:head]}{_DOTS}{text[len(text) - tail :]}"
 
 
-def _human(seconds: float) -> str:
+def human(seconds: float) -> str:
     """Write a duration in ms, s or min, with three digits."""
     if seconds < _TENTH_OF_MS:
         return "0 ms"

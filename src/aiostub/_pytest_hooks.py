@@ -12,6 +12,7 @@ import ast
 import contextlib
 import warnings
 from collections.abc import Generator, Iterable, Iterator
+from importlib import import_module
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
@@ -166,6 +167,8 @@ class Hooks:
         if run is not None and report.failed and (report.when != "teardown" or not run.explained):
             run.explained = True
             report.sections.extend(_sections(run, call))
+            with contextlib.suppress(Exception):  # the sections are there already
+                _add_to_html(item.config, report, run)
         if report.when == "teardown" and run is not None:
             del item.stash[_run_key]  # the calls of a test are not kept for the whole run
         return report
@@ -190,6 +193,17 @@ def _sections(run: Run, call: pytest.CallInfo[None]) -> list[Section]:
         return [*_notes(call), *run.sections()]
     except Exception as error:  # noqa: BLE001 - the user's failure is what counts
         return [("aiostub", f"the report cannot be made: {type(error).__name__}: {error}")]
+
+
+def _add_to_html(config: pytest.Config, report: pytest.TestReport, run: Run) -> None:
+    """Give the report of pytest-html a picture of the calls, if that plugin writes one."""
+    if config.getoption("htmlpath", default=None):
+        pytest_html = import_module("pytest_html")
+        # Its version 4 has renamed the attribute, and warns of the old name.
+        name = "extra" if pytest_html.__version__.startswith("3.") else "extras"
+        picture = run.html()
+        extras = [pytest_html.extras.html(picture)] if picture else []
+        setattr(report, name, [*getattr(report, name, []), *extras])
 
 
 def _notes(call: pytest.CallInfo[None]) -> Iterable[Section]:

@@ -23,12 +23,14 @@ from aiostub._calls import Call, Calls, moment
 from aiostub._leaks import Leak, Requests, Sender, Sessions
 from aiostub._request import decoded_body
 from aiostub._route import Place
+from aiostub._secrets import mask_header, mask_url
+from aiostub._waterfall import Detail, page
 from aiostub.exceptions import AiostubError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from aiohttp import BaseConnector
+    from aiohttp import BaseConnector, ClientResponse
 
     from aiostub._registry import Registry
     from aiostub._stub import Stub
@@ -158,6 +160,11 @@ class Run:
         if left_over:
             yield "aiostub left over", left_over
 
+    def html(self) -> str:
+        """Return the calls as a picture, with what each of them sent and got; nothing if none."""
+        calls = self.calls
+        return page(calls.rows(), [_detail(call) for call in calls]) if calls else ""
+
     def _left_over(self) -> str:
         """Return what a stub would say if it were strict; one that is has said it already."""
         registry = None if self.stub is None else self.stub._registry
@@ -181,6 +188,18 @@ def as_sent(call: Call) -> str:
         request.headers.get("Content-Type", ""),
         fields=[(part.name or "", _content(part)) for part in parts],
     )
+
+
+def _detail(call: Call) -> Detail:
+    request = call.request
+    title = f"{request.method} {mask_url(str(request.url))}  {call.outcome}"
+    got = "" if call.response is None else _got(call.response)
+    return Detail(title, "\n\n".join(part for part in (as_sent(call), got) if part))
+
+
+def _got(response: ClientResponse) -> str:
+    lines = [f"{name}: {mask_header(name, value)}" for name, value in response.headers.items()]
+    return "\n".join([f"{response.status} {response.reason}", *lines])
 
 
 def _content(part: Any) -> str:
