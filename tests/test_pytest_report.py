@@ -1,0 +1,425 @@
+"""What the report of pytest says of a failing test, and what it does not show."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from functools import partial
+
+import pytest
+from pytest_in_pytest import run_pytest
+
+from aiostub._test_run import Run
+
+
+@pytest.fixture
+def run(pytester):
+    """Give a function that runs a test file in a pytest of its own, in this process."""
+    return partial(run_pytest, pytester)
+
+
+SWALLOW = """
+async def swallow(method, url, **kwargs):
+    async with aiohttp.ClientSession() as session:
+        try:
+            async with session.request(method, url, **kwargs) as response:
+                await response.read()
+        except BaseException:
+            pass
+"""
+
+
+class TestTraceback:
+    """It ends at the line of the user's that met the error."""
+
+    def test_an_unmatched_request(self, run):
+        """No line of aiohttp's, and none of ours."""
+        result = run("async def test_it(aiostub): await ask()")
+        result.stdout.fnmatch_lines(
+            [
+                ">           async with session.request(method, url) as response:",
+                "E           aiostub.exceptions.UnmatchedRequest: no route answers GET http://api.*",
+                "test_an_unmatched_request.py:*: UnmatchedRequest",
+            ]
+        )
+        result.stdout.no_fnmatch_line("*aiohttp?client.py*")
+        result.stdout.no_fnmatch_line("*def before_sending*")
+
+    def test_a_library_between(self, run):
+        """An error that another one came from ends there, too."""
+        result = run(
+            """
+            async def test_it(aiostub):
+                try:
+                    await ask()
+                except AssertionError as error:
+                    raise KeyError("of the app") from error
+            """
+        )
+        result.stdout.fnmatch_lines(["*UnmatchedRequest*", "*KeyError: 'of the app'"])
+        result.stdout.no_fnmatch_line("*aiohttp?client.py*")
+
+    def test_in_a_setup(self, run):
+        """As anywhere."""
+        result = run(
+            """
+            @pytest.fixture
+            async def user(aiostub):
+                return await ask()
+
+            def test_it(user):
+                pass
+            """
+        )
+        result.assert_outcomes(errors=1)
+        result.stdout.no_fnmatch_line("*aiohttp?client.py*")
+
+    def test_a_handler_keeps_its_own(self, run):
+        """The line of the assertion is what is wanted."""
+        result = run(
+            """
+            def check(request):
+                assert request.method == "PUT"
+
+            async def test_it(aiostub):
+                aiostub.get(URL).handle(check)
+                with pytest.raises(AssertionError):
+                    await ask()
+            """
+        )
+        result.stdout.fnmatch_lines([">       assert request.method == *PUT*"])
+
+    def test_what_is_left_over_is_shown_at_the_test(self, run):
+        """Nobody's line is to blame."""
+        result = run(
+            '''
+            def test_it(aiostub):
+                """Do nothing."""
+                aiostub.get(URL).reply()
+            '''
+        )
+        result.stdout.fnmatch_lines(
+            [
+                ">   def test_it(aiostub):",
+                "E   aiostub.exceptions.UnsatisfiedStub: 1 route has steps that were never served",
+                "test_what_is_left_over_is_shown_at_the_test.py:*: UnsatisfiedStub",
+            ]
+        )
+        result.stdout.no_fnmatch_line("*_registry.py*")
+
+    def test_a_full_trace(self, run):
+        """Whoever asks for it gets it."""
+        result = run("async def test_it(aiostub): await ask()", "--full-trace")
+        result.stdout.fnmatch_lines(["*aiohttp?client.py:*"])
+
+
+class TestSections:
+    """The calls, what was sent in vain, and what is left over."""
+
+    def test_of_every_stub(self, run):
+        """The fixture's, one of the whole run, one in the test; one line of time."""
+        result = run(
+            """
+            from aiostub import Stub
+
+            @pytest.fixture(scope="session", autouse=True)
+            def everywhere():
+                with Stub(strict=False) as stub:
+                    stub.get(URL + "/everywhere").reply().always()
+                    yield stub
+
+            async def test_before():
+                await ask(URL + "/everywhere")
+
+            async def test_it(aiostub):
+                aiostub.get(URL + "/fixture").reply()
+                with Stub() as stub:
+                    stub.get(URL + "/with").reply()
+                    await ask(URL + "/fixture")
+                    await ask(URL + "/with")
+                    await ask(URL + "/everywhere")
+                assert False
+
+            async def test_without_the_fixture():
+                await ask(URL + "/everywhere")
+                assert False
+            """
+        )
+        result.assert_outcomes(passed=1, failed=2)
+        result.stdout.fnmatch_lines(
+            [
+                "3 calls in *",
+                "  *GET  /items/fixture  *",
+                "  *GET  /items/with  *",
+                "  *GET  /items/everywhere  *",
+                "*- aiostub calls -*",
+                "1 call in *",
+                "  *GET  http://api.test/items/everywhere  *",
+            ]
+        )
+
+    def test_a_request_that_was_unmatched_as_it_was_sent(self, run):
+        """With headers and body; secrets are masked, in headers, cookies, JSON and the query."""
+        result = run(
+            SWALLOW
+            + """
+async def test_it(aiostub):
+    aiostub.post(URL, json={"name": "Ada", "password": "other"}).reply().optional()
+    token = "hu" + "sh"
+    await swallow(
+        "POST",
+        URL + f"?access_token={token}&page=1",
+        json={"name": "Bob", "password": token, "inner": [{"api_key": token}]},
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Proxy-Authorization": f"Basic {token}",
+            "X-Api-Key": token,
+            "Cookie": f"a={token}",
+        },
+    )
+    assert False
+"""
+        )
+        result.stdout.fnmatch_lines(
+            [
+                "*- aiostub unmatched requests -*",
+                "POST http://api.test/items?access_token=[*][*][*]&page=1",
+                "Host: api.test",
+                "Authorization: Bearer [*][*][*]",
+                "Proxy-Authorization: Basic [*][*][*]",
+                "X-Api-Key: [*][*][*]",
+                "Cookie: a=[*][*][*]",
+                '{"name": "Bob", "password": "[*][*][*]", "inner": ?{"api_key": "[*][*][*]"}?}',
+            ]
+        )
+        assert "hush" not in result.stdout.str().partition("--- aiostub")[2]
+        said = re.sub(r"hu\" \+ \"sh|\{token\}", "", result.stdout.str())
+        assert "hush" not in said
+
+    @pytest.mark.parametrize(
+        ("body", "shown"),
+        [
+            ("b'x' * 2000", "x" * 500 + "... (2000 bytes in all)"),
+            ("bytes(range(256))", "256 bytes of application/octet-stream: 00 01 02 *"),
+            ("{'user': 'ada', 'pwd': 'hu' + 'sh'}", "user=ada&pwd=[*][*][*]"),
+        ],
+    )
+    def test_a_body(self, run, body, shown):
+        """A long one is cut, a binary one shown as such, a form has its secrets masked."""
+        result = run(
+            SWALLOW
+            + f"""
+async def test_it(aiostub):
+    aiostub.post(URL, data=b"another").reply().optional()
+    await swallow("POST", URL, data={body})
+    assert False
+"""
+        )
+        result.stdout.fnmatch_lines(["*- aiostub unmatched requests -*", shown])
+
+    def test_a_multipart_form(self, run):
+        """Field by field."""
+        result = run(
+            SWALLOW
+            + """
+async def test_it(aiostub):
+    aiostub.post(URL, data=b"another").reply().optional()
+    form = aiohttp.FormData()
+    form.add_field("password", "hu" + "sh")
+    form.add_field("file", b"a,b", filename="a.csv", content_type="text/csv")
+    await swallow("POST", URL, data=form)
+    assert False
+"""
+        )
+        result.stdout.fnmatch_lines(["password = [*][*][*]", "file = a.csv: a,b"])
+
+    def test_a_body_that_was_never_sent(self, run):
+        """The call has failed before."""
+        result = run(
+            SWALLOW
+            + """
+async def test_it(aiostub):
+    form = aiohttp.FormData()
+    form.add_field("file", b"a,b", filename="a.csv")
+    await swallow("POST", URL, data=form)
+    assert False
+"""
+        )
+        result.stdout.fnmatch_lines(["the call ended before the body was sent"])
+
+    def test_many_unmatched_requests(self, run):
+        """Five are shown, the rest is counted."""
+        result = run(
+            SWALLOW
+            + """
+async def test_it(aiostub):
+    for n in range(7):
+        await swallow("GET", f"{URL}/{n}")
+    assert False
+"""
+        )
+        section = result.stdout.str().partition("aiostub unmatched requests")[2]
+        assert ["0", "1", "2", "3", "4"] == re.findall(r"^GET \S+/(\d)$", section, re.MULTILINE)
+        assert "\nand 2 more\n" in section
+
+    def test_what_is_left_over_of_a_lenient_stub(self, run):
+        """It may be why the test fails; a strict one has said so already."""
+        source = """
+            {mark}
+            def test_it(aiostub):
+                aiostub.get(URL).reply(503).times(2)
+                assert False
+        """
+        result = run(source.format(mark="@pytest.mark.aiostub(strict=False)"))
+        result.stdout.fnmatch_lines(
+            [
+                "*- aiostub left over -*",
+                "Never served:",
+                "  GET http://api.test/items",
+                "    test_what_is_left_over_of_a_lenient_stub.py:*",
+                "    reply(503) never served",
+            ]
+        )
+        result = run(source.format(mark=""))
+        result.stdout.no_fnmatch_line("*aiostub left over*")
+
+    def test_a_setup_that_fails(self, run):
+        """Once: neither its teardown nor what is left over says it again."""
+        result = run(
+            """
+            @pytest.fixture
+            async def user(aiostub):
+                aiostub.post(URL).reply()
+                try:
+                    await ask()
+                except AssertionError:
+                    raise KeyError("of the fixture") from None
+
+            def test_it(user):
+                pass
+            """
+        )
+        result.assert_outcomes(errors=1)
+        result.stdout.fnmatch_lines(["*KeyError: 'of the fixture'*"])
+        result.stdout.fnmatch_lines(["*UnsatisfiedStub: 1 request was unmatched*"])
+        result.stdout.fnmatch_lines(["*- aiostub calls -*", "1 call in *"])
+        result.stdout.no_fnmatch_line("*never served*")
+
+    def test_a_teardown_that_fails(self, run):
+        """There the calls are shown, unless the test has failed before."""
+        source = """
+            @pytest.fixture
+            def user(aiostub):
+                yield
+                raise KeyError
+
+            async def test_it(user, aiostub):
+                aiostub.get(URL).reply()
+                await ask()
+                {end}
+        """
+        result = run(source.format(end="pass"))
+        result.assert_outcomes(passed=1, errors=1)
+        assert 1 == result.stdout.str().count("- aiostub calls -")
+        result = run(source.format(end="assert False"))
+        result.assert_outcomes(failed=1, errors=1)
+        assert 1 == result.stdout.str().count("- aiostub calls -")
+
+    def test_calls_are_not_kept_for_the_whole_run(self, run):
+        """A stub goes with its test."""
+        run(
+            """
+            import gc, weakref
+            STUBS = []
+
+            @pytest.mark.parametrize("n", range(3))
+            async def test_it(aiostub, n):
+                gc.collect()
+                assert [None] * n == [stub() for stub in STUBS]
+                STUBS.append(weakref.ref(aiostub))
+                aiostub.get(URL).reply()
+                await ask()
+            """
+        ).assert_outcomes(passed=3)
+
+    def test_an_error_in_the_report_hides_nothing(self, run, monkeypatch):
+        """The user's failure is what counts."""
+
+        def broken(_):
+            message = "of the report"
+            raise ValueError(message)
+
+        monkeypatch.setattr(Run, "sections", broken)
+        result = run("def test_it(aiostub): assert 1 == 2")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            ["*assert 1 == 2", "*the report cannot be made: ValueError: of *"]
+        )
+
+    def test_an_error_in_the_traceback_hides_nothing(self, run, monkeypatch):
+        """Then it is shown as it is."""
+
+        def broken(_):
+            raise ValueError
+
+        monkeypatch.setattr("aiostub._pytest_hooks.point_at_user", broken)
+        result = run("async def test_it(aiostub): await ask()")
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["*UnmatchedRequest: no route answers GET http://api.test/*"])
+
+
+class TestHtml:
+    """The report of pytest-html has a picture of the calls."""
+
+    @pytest.fixture
+    def extras(self, pytester):
+        """Give a function that runs a test file, and returns what the HTML report shows of it."""
+        plugin = pytest.importorskip("pytest_html")
+
+        def run(source, *options):
+            run_pytest(pytester, source, "--html=report.html", *options)
+            text = (pytester.path / "report.html").read_text(encoding="utf-8")
+            if plugin.__version__.startswith("3."):
+                return re.findall(r'<div class="aiostub">.*?</svg>', text, re.DOTALL)
+            blob = re.search(r'data-jsonblob="([^"]*)"', text)[1]
+            tests = json.loads(html.unescape(blob))["tests"]
+            contents = [e["content"] for test in tests.values() for t in test for e in t["extras"]]
+            return [content for content in contents if content.startswith('<div class="aiostub">')]
+
+        return run
+
+    FAILING = """
+        async def test_it(aiostub):
+            aiostub.get(URL + "?token=hush").reply(text="a")
+            await ask(URL + "?token=hush")
+            assert False
+    """
+
+    def test_a_failing_test(self, extras):
+        """Bars for its calls; secrets are masked."""
+        (extra,) = extras(self.FAILING)
+        assert "<rect" in extra
+        assert "api.test/items?token=***" in extra
+        assert "hush" not in extra
+
+    def test_in_a_worker(self, extras):
+        """It is sent to the one that writes the report."""
+        assert 1 == len(extras(self.FAILING, "-n", "1"))
+
+    def test_a_test_that_passes(self, extras):
+        """There is nothing to explain."""
+        assert [] == extras("async def test_it(aiostub): pass")
+
+    def test_a_failing_test_without_calls(self, extras):
+        """There is nothing to draw."""
+        assert [] == extras("async def test_it(aiostub): assert False")
+
+    def test_an_error_in_the_picture_hides_nothing(self, extras, monkeypatch):
+        """The sections are there already."""
+
+        def broken(_):
+            raise ValueError
+
+        monkeypatch.setattr(Run, "html", broken)
+        assert [] == extras(self.FAILING)
