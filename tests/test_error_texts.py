@@ -222,6 +222,179 @@ class TestUnmatched:
         lines = (await said(session, "POST", **sent)).splitlines()
         assert f"    {difference}" in lines
 
+    # What is registered (with what the text calls it), what is sent, and the first difference.
+    ONE_ROUTE = (
+        (
+            lambda stub: stub.post(URL, headers={"X-Version": "2"}).reply(),
+            "POST http://api.test/items headers={'X-Version': '2'}",
+            {"headers": {"X-Version": "1"}},
+            "headers  X-Version: expected '2', got '1'",
+        ),
+        (
+            lambda stub: stub.post(URL, headers={"Authorization": "Bearer a"}).reply(),
+            "POST http://api.test/items headers={'Authorization': 'Bearer a'}",
+            {"headers": {"Authorization": "Bearer hush"}},
+            "headers  Authorization: expected 'Bearer a', got 'Bearer ***'",
+        ),
+        (
+            lambda stub: stub.post(URL, json={"user": {"name": "Ada", "tags": [1, 2]}}).reply(),
+            "POST http://api.test/items json={'user': {'name': 'Ada', 'tags': [1, 2]}}",
+            {"json": {"user": {"name": "ada", "tags": [1, 2]}}},
+            "json  user.name: expected 'Ada', got 'ada'",
+        ),
+        (
+            lambda stub: stub.post(URL, json={"user": {"name": "Ada", "tags": [1, 2]}}).reply(),
+            "POST http://api.test/items json={'user': {'name': 'Ada', 'tags': [1, 2]}}",
+            {"json": {"user": {"name": "Ada", "tags": [1, 3]}}},
+            "json  user.tags[1]: expected 2, got 3",
+        ),
+        (
+            lambda stub: stub.post(URL, json={"user": {"password": "a"}}).reply(),
+            "POST http://api.test/items json={'user': {'password': 'a'}}",
+            {"json": {"user": {"password": "hush"}}},
+            "json  user.password: expected 'a', got '***'",
+        ),
+        (
+            lambda stub: stub.post(f"{URL}/").reply(),
+            "POST http://api.test/items/",
+            {},
+            "path  expected '/items/', got '/items' (trailing slash)",
+        ),
+        (
+            lambda stub: stub.post("https://api.test/items").reply(),
+            "POST https://api.test/items",
+            {},
+            "scheme  expected https, got http",
+        ),
+        (
+            lambda stub: stub.post("http://api.test:8080/items").reply(),
+            "POST http://api.test:8080/items",
+            {},
+            "port  expected 8080, got 80",
+        ),
+        (
+            lambda stub: stub.post("http://api.example.com/items").reply(),
+            "POST http://api.example.com/items",
+            {},
+            "host  expected 'api.example.com', got 'api.test'",
+        ),
+    )
+
+    @pytest.mark.parametrize(("register", "route", "sent", "difference"), ONE_ROUTE)
+    async def test_one_route(self, stub, session, *, register, route, sent, difference):
+        """The whole text, which ends with what can be pasted."""
+        register(stub)
+        place = stub._registry.router.routes[0].place
+        error_text = await said(session, "POST", **sent)
+        assert (
+            text(
+                f"""
+                no route answers POST http://api.test/items
+
+                The routes, nearest first:
+                  {route}
+                    {place}  never matched
+                    {difference}
+
+                To fix it, paste this, with the reply that you want:
+                    stub.post("http://api.test/items").reply(200)
+                """
+            )
+            == error_text
+        )
+        ((_, code),) = pieces_of(error_text, "To fix it")
+        paste(code, stub=stub)
+        assert 200 == await ask(session, "POST", **sent)
+
+    async def test_another_method(self, stub, session):
+        """The route that is there can be changed."""
+        _, place = stub.get(URL).reply(), here()
+        assert text(
+            f"""
+            no route answers POST http://api.test/items
+
+            The routes, nearest first:
+              GET http://api.test/items
+                {place}  never matched
+                method  expected GET, got POST
+
+            To fix it, paste this, with the reply that you want:
+                # in place of {place}: POST
+                stub.post("http://api.test/items").reply(200)
+            """
+        ) == await said(session, "POST")
+
+    async def test_twenty_routes(self, stub, session):
+        """The nearest five, the rest counted."""
+        for number in range(19):
+            stub.get(f"http://other-{number}.test/").reply()
+        _, place = stub.get(URL).reply(), here()
+        lines = (await said(session, "POST")).splitlines()
+        others = [line for line in lines if line.startswith("  GET http://other-")]
+        assert 4 == len(others)
+        assert [
+            "no route answers POST http://api.test/items",
+            "",
+            "The routes, nearest first:",
+            "  GET http://api.test/items",
+            f"    {place}  never matched",
+            "    method  expected GET, got POST",
+        ] == lines[:6]
+        assert [
+            "  and 15 more routes",
+            "",
+            "To fix it, paste this, with the reply that you want:",
+            f"    # in place of {place}: POST",
+            '    stub.post("http://api.test/items").reply(200)',
+        ] == lines[-5:]
+
+    async def test_a_secret_in_the_query(self, stub, session):
+        """It is not shown, and what is to be pasted does without."""
+        _, place = stub.get(URL, params={"token": "a", "page": "2"}).reply(), here()
+        assert text(
+            f"""
+            no route answers GET http://api.test/items?token=***&page=1
+
+            The routes, nearest first:
+              GET http://api.test/items params={{'token': 'a', 'page': '2'}}
+                {place}  never matched
+                params  token: expected 'a', got '***'; page: expected '2', got '1'
+
+            To fix it, paste one of these, with the reply that you want:
+                # one more route: this query
+                from aiostub import ANY
+                stub.get("http://api.test/items", params={{"token": ANY, "page": "1"}}).reply(200)
+                # in place of {place}: any query
+                from aiostub import ANY
+                stub.get("http://api.test/items", params=ANY).reply(200)
+            """
+        ) == await said(session, params={"token": "hush", "page": "1"})
+
+    async def test_a_request_that_the_app_swallowed(self, session):
+        """At exit, the route that came nearest to it is named again."""
+        stub = aiostub.Stub()
+        stub.start()
+        _, place = stub.post(URL, json={"n": 1}).reply().optional(), here()
+        await said(session, "POST", url=f"{URL}?token=hush", json={"n": 2})
+        assert text(
+            f"""
+            1 request was unmatched
+
+            Unmatched:
+              POST http://api.test/items?token=***
+                nearest route  POST http://api.test/items json={{'n': 1}}
+                  {place}  never matched
+                  params  token: unexpected, got '***'
+
+            To answer what was unmatched, with the reply that you want:
+                from aiostub import ANY
+                stub.post("http://api.test/items", params={{"token": ANY}}).reply(200)
+
+            To check nothing at the end:
+                stub = Stub(strict=False)
+            """
+        ) == at_exit(stub)
+
     async def test_five_routes_are_shown_and_the_rest_counted(self, stub, session):
         """The nearest first, whatever their order."""
         for number in (3, 1, 4, 15, 9, 26, 5):
@@ -398,6 +571,9 @@ SENT = (
     ("GET", f"{URL}/7?page=1&sort=a", {}),
     ("GET", f"{URL}?a=1&a=2&b=", {}),
     ("GET", f"{URL}?a", {}),
+    ("GET", f"{URL}?access_token=hush&page=1", {}),
+    ("GET", f"{URL}?token=a%FF&page=1", {}),
+    ("POST", f"{URL}?to=http%3A%2F%2Fa.test%2F%3Fsig%3D1&to=2", {"data": b"x"}),
     ("GET", URL, {"params": {"q": "a b+c&d=é\"'\\{}%"}}),
     ("GET", f"{URL}#fragment", {}),
     ("GET", "http://user:secret@api.test/items", {}),

@@ -12,6 +12,7 @@ from yarl import URL
 
 from aiostub import _explain
 from aiostub._explain import Compared, Missed, Near, Row, Unused
+from aiostub._secrets import mask_body, mask_value
 
 USERS = "https://api.test/users"
 
@@ -927,6 +928,36 @@ class TestSecrets:
     def test_a_header(self, name, value, masked):
         """Schemes and the names of cookies stay."""
         assert masked == _explain.mask_header(name, value)
+
+    @pytest.mark.parametrize(
+        ("body", "masked"),
+        [
+            ('{"a": 1}', '{"a": 1}'),
+            ('{"password": "1", "a":  2}', '{"password": "***", "a": 2}'),
+            ('[{"inner": {"accessToken": "1"}}]', '[{"inner": {"accessToken": "***"}}]'),
+            ('{"key": "1", "api_key": null}', '{"key": "1", "api_key": null}'),
+            ('{"next_page_token": "1"}', '{"next_page_token": "1"}'),
+            ('{"secret": {"a": 1}}', '{"secret": "***"}'),
+            ('{"url": "https://ada:pw@a.test/?sig=1"}', '{"url": "https://***@a.test/?sig=***"}'),
+            ('{"token": "1"}\n{"token": 2}', '{"token": "***"}\n{"token": "***"}'),
+            ('{"token": "cut of', '{"token": "***"'),
+            ("user=ada&password=1", "user=ada&password=***"),
+            ("password=a+b%20c", "password=***"),
+            ("see https://a.test/?token=1 there", "see https://a.test/?token=*** there"),
+            ("password is 1", "password is 1"),
+        ],
+    )
+    def test_a_body(self, body, masked):
+        """JSON, also lines of it and what is cut; forms; URLs in text."""
+        assert masked == mask_body(body)
+
+    @pytest.mark.parametrize(
+        ("name", "is_secret"),
+        [("token", True), ("pageToken", False), ("next_token", False), ("sync-token", False)],
+    )
+    def test_a_place_in_a_listing_is_no_secret(self, name, is_secret):
+        """It is what one looks for when a page is missing."""
+        assert ("***" if is_secret else "1") == mask_value(name, "1")
 
 
 class TestBodyExcerpt:

@@ -32,6 +32,7 @@ import aiohttp
 from aiohttp import BaseConnector, ClientSession
 
 from aiostub import _explain, _intercept
+from aiostub._client_exchange import ClientExchange
 from aiostub._intercept import Patch
 from aiostub._route import Place
 from aiostub._steps import Ask
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from aiostub._calls import Call
-    from aiostub._exchange import Exchange
     from aiostub._registry import Registry
 
 __all__ = ["Leak", "Requests", "Sender", "Sessions"]
@@ -79,6 +79,8 @@ class Requests:
     def look_at(self, registry: Registry) -> None:
         """Note what a stub still has to do with: in the end it may be left behind."""
         for exchange in tuple(registry.in_flight):
+            if not isinstance(exchange, ClientExchange):
+                continue  # over a socket, there is no telling who has sent it
             if isinstance(exchange.client_call.sender, Sender):
                 self._known.setdefault(exchange.call, _Left(exchange, exchange.client_call.sender))
 
@@ -102,7 +104,7 @@ class Requests:
 class _Left:
     """One request that was in flight when the test was over."""
 
-    def __init__(self, exchange: Exchange, sender: Sender) -> None:
+    def __init__(self, exchange: ClientExchange, sender: Sender) -> None:
         self.sender = sender
         self.text = _described(exchange, _text(sender.place))
         self._call = exchange.call
@@ -146,7 +148,7 @@ class _Left:
             self._settled = True
 
 
-def _described(exchange: Exchange, asked_at: str | None) -> str:
+def _described(exchange: ClientExchange, asked_at: str | None) -> str:
     call, action = exchange.call, exchange.action
     status = None if call.response is None else call.response.status
     return _explain.in_flight(
