@@ -21,7 +21,17 @@ from http.cookies import CookieError, SimpleCookie
 from inspect import iscoroutinefunction
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Protocol, TypeAlias, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NoReturn,
+    Protocol,
+    TypeAlias,
+    Union,
+    overload,
+)
 
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
@@ -30,6 +40,10 @@ from aiostub.typing import UNSET
 if TYPE_CHECKING:
     import os
     from types import ModuleType
+
+    from typing_extensions import Unpack, deprecated
+
+    from aiostub.typing import BodyArguments, HeadArguments
 
 __all__ = ["Chunks", "Compression", "Pairs", "Reply", "Stream", "check_delay", "sliced", "sse"]
 
@@ -564,6 +578,65 @@ class Reply:
     _plain: tuple[bytes, ...]
     _plain_closes: bool
 
+    @overload
+    def __init__(self, status: int = 200, **head: Unpack[HeadArguments]) -> None: ...
+
+    if TYPE_CHECKING:
+
+        @overload
+        @deprecated("a reply with status 204 or 304 carries no body")
+        def __init__(
+            self,
+            status: Literal[204, 304],
+            *,
+            json: object = ...,
+            text: str | None = ...,
+            body: bytes | None = ...,
+            file: str | os.PathLike[str] | None = ...,
+            stream: Stream | None = ...,
+            **more: Unpack[BodyArguments],
+        ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        json: object,
+        **more: Unpack[BodyArguments],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        text: str | None,
+        **more: Unpack[BodyArguments],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        body: bytes | None,
+        **more: Unpack[BodyArguments],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        file: str | os.PathLike[str] | None,
+        **more: Unpack[BodyArguments],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self,
+        status: int = 200,
+        *,
+        stream: Stream | None,
+        **more: Unpack[BodyArguments],
+    ) -> None: ...
     def __init__(
         self,
         status: int = 200,

@@ -8,11 +8,11 @@ import os
 import sys
 import sysconfig
 from bisect import insort
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import aiohttp
 
@@ -41,15 +41,16 @@ from aiostub.matchers import ANY
 from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Iterable
+    from collections.abc import Awaitable
     from types import FrameType
 
     from aiohttp import web
-    from typing_extensions import Unpack
+    from typing_extensions import Unpack, deprecated
 
+    from aiostub._reply import Pairs, Stream
     from aiostub._router import Router
     from aiostub.faults import Fault
-    from aiostub.typing import Conditions
+    from aiostub.typing import BodyArguments, Conditions, HeadArguments
 
 _Kind = inspect.Parameter
 _HERE = str(Path(__file__).parent) + os.sep
@@ -130,8 +131,75 @@ class Route(CallAssertions):
         """Return method and URL as they were registered."""
         return f"{self.pattern.verb} {self.pattern.url_text}"
 
-    # The script.
+    # The script. The overloads let a type checker find what a `RouteError` would say.
 
+    @overload
+    def reply(
+        self, status: int = 200, *, early: bool = False, **head: Unpack[HeadArguments]
+    ) -> Route: ...
+
+    if TYPE_CHECKING:
+
+        @overload
+        @deprecated("a reply with status 204 or 304 carries no body")
+        def reply(
+            self,
+            status: Literal[204, 304],
+            *,
+            json: object = ...,
+            text: str | None = ...,
+            body: bytes | None = ...,
+            file: str | os.PathLike[str] | None = ...,
+            stream: Stream | None = ...,
+            early: bool = False,
+            **more: Unpack[BodyArguments],
+        ) -> Route: ...
+
+    @overload
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        json: object,
+        early: bool = False,
+        **more: Unpack[BodyArguments],
+    ) -> Route: ...
+    @overload
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        text: str | None,
+        early: bool = False,
+        **more: Unpack[BodyArguments],
+    ) -> Route: ...
+    @overload
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        body: bytes | None,
+        early: bool = False,
+        **more: Unpack[BodyArguments],
+    ) -> Route: ...
+    @overload
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        file: str | os.PathLike[str] | None,
+        early: bool = False,
+        **more: Unpack[BodyArguments],
+    ) -> Route: ...
+    @overload
+    def reply(
+        self,
+        status: int = 200,
+        *,
+        stream: Stream | None,
+        early: bool = False,
+        **more: Unpack[BodyArguments],
+    ) -> Route: ...
     def reply(
         self,
         status: int = 200,
@@ -139,10 +207,10 @@ class Route(CallAssertions):
         json: Any = UNSET,
         text: str | None = None,
         body: bytes | None = None,
-        file: Any = None,
-        stream: Iterable[bytes] | AsyncIterable[bytes] | Callable[[], Any] | None = None,
-        headers: Any = None,
-        cookies: Mapping[str, str] | None = None,
+        file: str | os.PathLike[str] | None = None,
+        stream: Stream | None = None,
+        headers: Pairs | None = None,
+        cookies: Pairs | None = None,
         content_type: str | None = None,
         reason: str | None = None,
         compress: Compression | None = None,
@@ -171,7 +239,8 @@ class Route(CallAssertions):
         Raises:
             RouteError: an argument, or their combination, makes no response.
         """
-        reply = Reply(
+        make: Callable[..., Reply] = Reply  # which of its arguments go together, it says itself
+        reply = make(
             status,
             json=json,
             text=text,
@@ -193,7 +262,7 @@ class Route(CallAssertions):
         exc: BaseException | type[BaseException],
         *,
         delay: float = 0,
-        attempts: int | None = None,
+        attempts: Literal[1] | None = None,
     ) -> Route:
         """Let the call fail with an exception, or with a network fault.
 

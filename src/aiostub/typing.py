@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from aiostub._reply import Compression, Pairs
     from aiostub._request import Request
+    from aiostub.faults import Fault
 
 
 class Unset(enum.Enum):
@@ -41,3 +43,33 @@ class Conditions(TypedDict, total=False):
     json: Any
     data: Any
     where: Callable[[Request], object] | None
+
+
+class HeadArguments(TypedDict, total=False):
+    """What every reply may have, with a body or without; for the type checker.
+
+    Attributes:
+        headers: mapping, pairs or multidict; duplicates and order survive.
+        cookies: become ``Set-Cookie`` headers with ``Path=/``.
+        content_type: instead of the kind's own.
+        reason: instead of the status's own phrase.
+        delay: seconds of the event loop's clock before the reply is sent; 0 or more.
+    """
+
+    headers: Pairs | None
+    cookies: Pairs | None
+    content_type: str | None
+    reason: str | None
+    delay: float
+
+
+class BodyArguments(HeadArguments, total=False):
+    """What a reply may have beside its body; for the type checker.
+
+    Attributes:
+        compress: ``"gzip"``, ``"deflate"``, and ``"br"``, ``"zstd"`` where installed.
+        fault: spoils the body.
+    """
+
+    compress: Compression | None
+    fault: Fault | None
