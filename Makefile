@@ -13,7 +13,7 @@ EXTRAS = .[hypothesis,time,tls]
 
 TYPED_SAMPLES = $(wildcard tests/typing)
 
-.PHONY: help demo test clients lint format matrix docs bench clean
+.PHONY: help demo test clients lint format matrix docs bench figures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make matrix    every aiohttp on every CPython found"
 	@echo "make docs      the pages, in docs/_build/html"
 	@echo "make bench     the benchmarks"
+	@echo "make figures   the same, and what the README shows of them"
 	@echo "make clean     remove environments, builds and caches"
 
 demo: .venv-demo/.ready
@@ -54,6 +55,9 @@ docs: .venv/.docs
 
 bench: # makes its own environments, one for each set of peers, in .bench
 	$(PYTHON) benchmarks/run.py $(ARGS)
+
+figures:
+	$(PYTHON) benchmarks/run.py --publish $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* .matrix .bench dist docs/_build .coverage .coverage.* htmlcov

@@ -1,64 +1,129 @@
-"""Draw ratios as horizontal bars, in SVG that needs nothing but itself."""
+"""Draw figures as horizontal bars, in SVG that needs nothing but itself.
+
+It has a ground of its own, in a light and a dark dress: the page that shows it may be of either
+kind, whatever the reader's system says.
+"""
 
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, NamedTuple
+
+from names import COMPAT, FLOOR, OURS, is_everywhere, label
+from report import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from figures import Measured
+
 WIDTH = 720
-LEFT = 190  # where bars begin
-LONGEST = 440
+LEFT = 240  # where bars begin
+LONGEST = 390
 LINE = 24
-HEAD = 40
+HEAD = 44
 
 STYLE = """
-text { font: 13px system-ui, sans-serif; fill: #24292f }
+text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
 .title { font-weight: 600 }
+.note { fill: #59636e }
+.ground { fill: #ffffff }
 .bar { fill: #afb8c1 }
 .ours { fill: #1f883d }
 @media (prefers-color-scheme: dark) {
-  text { fill: #e6edf3 }
-  .bar { fill: #57606a }
+  text { fill: #f0f6fc }
+  .note { fill: #9198a1 }
+  .ground { fill: #0d1117 }
+  .bar { fill: #59636e }
   .ours { fill: #3fb950 }
 }
 """
 
 
-def draw(groups: dict[str, dict[str, float]]) -> str:
-    """Draw a group of bars for each title, the shortest first.
+RATIO = "CPU time; aiohttp's own client alone is 1"
+WALL = "wall time"
+# The rows of a group, each with what is added to the name of a contestant.
+GROUPS = (
+    ("One request", RATIO, {"one request": ""}),
+    ("A whole test: start, three requests, stop", RATIO, {"whole test": ""}),
+    (
+        "A test of retries after 1 s and 2 s",
+        WALL,
+        {"retry test, real sleeps": "", "retry test, virtual time": ", virtual time"},
+    ),
+)
 
-    Args:
-        groups: by title and label, how many times the floor; all on one scale.
-    """
-    most = max(ratio for bars in groups.values() for ratio in bars.values())
-    height = sum(HEAD + LINE * len(bars) for bars in groups.values()) + LINE
+
+class Bar(NamedTuple):
+    """One bar: whose, how long, and what stands behind it."""
+
+    label: str
+    length: float
+    text: str
+    ours: bool
+
+
+class Group(NamedTuple):
+    """Bars that are compared, under a title and what they measure."""
+
+    title: str
+    note: str
+    bars: list[Bar]
+
+
+def draw(measured: list[Measured]) -> str:
+    """Draw the chart: groups of bars, the shortest first, on one scale for each measure."""
+    groups = [
+        Group(title, note, sorted(bars(measured, rows), key=lambda bar: bar.length))
+        for title, note, rows in GROUPS
+    ]
+    height = sum(HEAD + LINE * len(group.bars) for group in groups) + LINE // 2
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-            "<title>CPU time as a multiple of aiohttp's own client</title>",
+            "<title>What a stub costs</title>",
             f"<style>{STYLE}</style>",
-            *_groups(groups, LONGEST / most),
+            f'<rect class="ground" width="{WIDTH}" height="{height}" rx="6"/>',
+            *drawn(groups),
             "</svg>\n",
         ]
     )
 
 
-def _groups(groups: dict[str, dict[str, float]], scale: float) -> Iterator[str]:
+def bars(measured: list[Measured], rows: dict[str, str]) -> Iterator[Bar]:
+    """Give the bars of a group; peers alone come from an older aiohttp."""
+    for each, (title, more) in product(measured, rows.items()):
+        row = each.rows.get(title)
+        for name, figure in row.figures.items() if row else ():
+            if name != FLOOR and (each is measured[0] or not is_everywhere(name)):
+                length = figure.value if figure.ratio is None else figure.ratio
+                text = amount(length, "wall") if figure.ratio is None else f"{length:.1f}"
+                ours = name in {OURS, COMPAT}
+                yield Bar(label(name, each.versions) + more, length, text, ours)
+
+
+def drawn(groups: list[Group]) -> Iterator[str]:
+    """Give the elements of all groups, from the top down."""
     top = 0
-    for title, bars in groups.items():
-        yield f'<text class="title" x="{LEFT}" y="{top + HEAD - 12}">{escape(title)}</text>'
+    for group in groups:
+        longest = max(bar.length for each in groups if each.note == group.note for bar in each.bars)
+        yield (
+            f'<text x="{LEFT}" y="{top + HEAD - 12}">'
+            f'<tspan class="title">{escape(group.title)}</tspan>'
+            f'<tspan class="note" dx="8">{escape(group.note)}</tspan></text>'
+        )
         top += HEAD
-        for label, ratio in sorted(bars.items(), key=lambda bar: bar[1]):
-            yield from _bar(label, ratio, top, ratio * scale)
+        for bar in group.bars:
+            yield from drawn_bar(bar, top, LONGEST * bar.length / longest)
             top += LINE
 
 
-def _bar(label: str, ratio: float, top: int, length: float) -> Iterator[str]:
-    kind = "ours" if label == "aiostub" else "bar"
+def drawn_bar(bar: Bar, top: int, length: float) -> Iterator[str]:
+    """Give the elements of one bar."""
     middle = top + LINE - 9
-    yield f'<text x="{LEFT - 10}" y="{middle}" text-anchor="end">{escape(label)}</text>'
-    yield f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" width="{length:.1f}" height="16" rx="2"/>'
-    yield f'<text x="{LEFT + length + 8:.1f}" y="{middle}">{ratio:.1f}</text>'
+    kind = "ours" if bar.ours else "bar"
+    shown = max(length, 1)
+    yield f'<text x="{LEFT - 10}" y="{middle}" text-anchor="end">{escape(bar.label)}</text>'
+    yield f'<rect class="{kind}" x="{LEFT}" y="{top + 3}" width="{shown:.1f}" height="16" rx="2"/>'
+    yield f'<text x="{LEFT + shown + 8:.1f}" y="{middle}">{escape(bar.text)}</text>'

@@ -1,138 +1,26 @@
 """Who is measured: the floor, aiostub, its peers, and a real server.
 
-Each contestant serves one `Site` for as long as its context lasts. The floor is aiohttp's own
-client with nothing behind it but a constant answer: what no stub can be faster than.
+Each contestant serves a `Site` for as long as its context lasts, told in the words of its users.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from itertools import chain, repeat
 
-from aiohttp import BaseConnector, ClientSession, test_utils, web
-from aiohttp.client_proto import ResponseHandler
+from aiohttp import WSMsgType, test_utils, web
+from floor import serve_nothing
+from names import COMPAT, FLOOR, OURS, SERVER
+from sites import HEADER, JSON, ORIGIN, Access, Route, Serve, Site, Way
 
-if TYPE_CHECKING:
-    from aiohttp import ClientRequest, ClientTimeout
-    from aiohttp.tracing import Trace
-
-ORIGIN = "https://api.example.com"
-JSON = "application/json"
-
-Kind = Literal["exact", "template", "regex"]
-
-
-@dataclass(frozen=True)
-class Route:
-    """Name one route, in a form that every contestant can be told in its own words."""
-
-    name: str
-    kind: Kind = "exact"
-
-    @property
-    def path(self) -> str:
-        """Return the path to ask for."""
-        return f"/{self.name}" if self.kind == "exact" else f"/{self.name}/ada"
-
-    @property
-    def written(self) -> str:
-        """Return what to register, as aiohttp and aiostub write it."""
-        return f"/{self.name}" if self.kind == "exact" else f"/{self.name}/{{id}}"
-
-    @cached_property
-    def pattern(self) -> re.Pattern[str]:
-        """Return the regex to register, compiled once."""
-        return re.compile(rf"^{re.escape(ORIGIN)}/{self.name}/[a-z]+$")
-
-    @property
-    def url(self) -> str | re.Pattern[str]:
-        """Return what to register for a contestant that is told a whole URL."""
-        return self.pattern if self.kind == "regex" else ORIGIN + self.written
-
-
-@dataclass(frozen=True)
-class Site:
-    """Say what is served: always the same answer, whichever route is asked for."""
-
-    routes: tuple[Route, ...] = (Route("users"),)
-    method: str = "GET"
-    sent: bytes = b""
-    answer: bytes = b'{"name": "Ada"}'
-
-
-class Access(NamedTuple):
-    """Say how a site is reached: where it is, and what makes a session."""
-
-    origin: str = ORIGIN
-    session: Callable[[], ClientSession] = ClientSession
-
-
-Serve = Callable[[Site], AbstractAsyncContextManager[Access]]
-
-
-# The floor
-
-
-class ConstantTransport(asyncio.Transport):
-    """Answer every request with the same bytes, once its body has been written."""
-
-    def __init__(self, client: ResponseHandler, site: Site) -> None:
-        super().__init__()
-        self._loop = asyncio.get_running_loop()
-        self._client = client
-        self._body_size = len(site.sent)
-        self._reply = (
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(site.answer), site.answer)
-        )
-        self._written = 0
-        self._closing = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take a piece of a request, and answer if it is the last."""
-        self._written += len(data)
-        if self._written > self._body_size:
-            self._written = 0
-            self._loop.call_soon(self._client.data_received, self._reply)
-
-    def is_closing(self) -> bool:
-        """Tell whether it has been closed."""
-        return self._closing
-
-    def close(self) -> None:
-        """Tell the client that the connection is lost."""
-        if not self._closing:
-            self._closing = True
-            self._loop.call_soon(self._client.connection_lost, None)
-
-
-class FloorConnector(BaseConnector):
-    """Connect every request with a constant answer."""
-
-    def __init__(self, site: Site) -> None:
-        super().__init__()
-        self._site = site
-
-    async def _create_connection(
-        self, _req: ClientRequest, _traces: list[Trace], _timeout: ClientTimeout
-    ) -> ResponseHandler:
-        client = ResponseHandler(self._loop)
-        client.connection_made(ConstantTransport(client, self._site))
-        return client
-
-
-@asynccontextmanager
-async def serve_nothing(site: Site) -> AsyncIterator[Access]:
-    """Be the floor."""
-    yield Access(session=lambda: ClientSession(connector=FloorConnector(site)))
-
-
-# Those who stand on it
+# aiostub
 
 
 @asynccontextmanager
@@ -142,8 +30,59 @@ async def serve_with_aiostub(site: Site) -> AsyncIterator[Access]:
 
     with Stub() as stub:
         for route in site.routes:
-            added = stub.request(site.method, route.url)
-            added.reply(body=site.answer, content_type=JSON).always().optional()
+            added = stub.request(site.method, route.url, headers=route.headers)
+            for status in site.statuses[:-1]:
+                added.reply(status).then  # noqa: B018 - the next step begins
+            if site.chunks:
+                added.reply(site.statuses[-1], stream=site.stream, content_type=JSON)
+            else:
+                added.reply(site.statuses[-1], body=site.answer, content_type=JSON)
+            added.always().optional()
+        yield Access()
+
+
+@asynccontextmanager
+async def mount_in_aiostub(site: Site) -> AsyncIterator[Access]:
+    """Serve a site with an application that is mounted in a stub."""
+    from aiostub import Stub
+
+    async with Stub() as stub:
+        stub.mount(ORIGIN, application(site))
+        yield Access()
+
+
+@asynccontextmanager
+async def echo_with_aiostub(site: Site) -> AsyncIterator[Access]:
+    """Send back what comes, with a WebSocket of a stub."""
+    from aiostub import Stub
+
+    async with Stub() as stub:
+        stub.ws(ORIGIN + site.routes[0].path).handle(send_back).always().optional()
+        yield Access()
+
+
+def ways_of_aiostub() -> dict[Way, Serve]:
+    """Return the ways that there are."""
+    from aiostub import Stub
+
+    ways: dict[Way, Serve] = {"replies": serve_with_aiostub}
+    if hasattr(Stub, "mount"):
+        ways["app"] = mount_in_aiostub
+    if hasattr(Stub, "ws"):
+        ways["echo"] = echo_with_aiostub
+    return ways
+
+
+# Peers
+
+
+@asynccontextmanager
+async def serve_with_compat(site: Site) -> AsyncIterator[Access]:
+    """Serve a site as users of aioresponses do who have changed one import."""
+    from aiostub.compat.aioresponses import aioresponses
+
+    with aioresponses() as mock:
+        add_to(mock, site)
         yield Access()
 
 
@@ -153,8 +92,7 @@ async def serve_with_aioresponses(site: Site) -> AsyncIterator[Access]:
     from aioresponses import aioresponses
 
     with aioresponses() as mock:
-        for route in site.routes:
-            mock.add(route.url, method=site.method, body=site.answer, repeat=True)
+        add_to(mock, site)
         yield Access()
 
 
@@ -165,9 +103,20 @@ async def serve_with_aiointercept(site: Site) -> AsyncIterator[Access]:
 
     async with aiointercept(mock_external_urls=True) as mock:
         mock.add(ORIGIN)  # patterns alone would not tell it which host to intercept
-        for route in site.routes:
-            mock.add(route.url, method=site.method, body=site.answer, repeat=True)
+        add_to(mock, site)
         yield Access()
+
+
+def add_to(mock: object, site: Site) -> None:
+    """Register a site with a mock that has the words of aioresponses."""
+    add = partial(mock.add, method=site.method)  # type: ignore[attr-defined]
+    for route in site.routes:
+        for status in site.statuses[:-1]:
+            add(route.url, status=status)
+        if len(site.statuses) > 1:  # aiointercept would drop a queue for what is repeated
+            add(route.url, status=site.statuses[-1], body=site.answer)
+        else:
+            add(route.url, body=site.answer, repeat=True)
 
 
 @asynccontextmanager
@@ -176,51 +125,164 @@ async def serve_with_aresponses(site: Site) -> AsyncIterator[Access]:
     from aresponses import ResponsesMockServer
 
     async with ResponsesMockServer(loop=asyncio.get_running_loop()) as mock:
-        reply = partial(_reply, site.answer)
         for route in site.routes:
             path = re.compile(f"^/{route.name}/[a-z]+$") if route.kind == "regex" else route.path
-            mock.add("api.example.com", path, site.method, reply, repeat=mock.INFINITY)
+            add = partial(mock.add, "api.example.com", path, site.method)
+            for status in site.statuses[:-1]:
+                add(partial(respond, b"", status))
+            reply = partial(respond, site.answer, site.statuses[-1])
+            add(reply, repeat=mock.INFINITY)
         yield Access()
+
+
+def respond(body: bytes, status: int, _request: web.BaseRequest) -> web.Response:
+    """Make a response."""
+    return web.Response(status=status, body=body, content_type=JSON)
+
+
+# A real server
 
 
 @asynccontextmanager
 async def serve_for_real(site: Site) -> AsyncIterator[Access]:
     """Serve a site with aiohttp's own server on a loopback socket."""
-
-    async def handle(request: web.Request) -> web.Response:
-        await request.read()
-        return _reply(site.answer, request)
-
-    app = web.Application()
-    for route in site.routes:
-        app.router.add_route(site.method, route.written, handle)
-    async with test_utils.TestServer(app) as server:
+    async with test_utils.TestServer(application(site)) as server:
         yield Access(origin=str(server.make_url("")).rstrip("/"))
 
 
-def _reply(answer: bytes, _request: web.Request) -> web.Response:
-    return web.Response(body=answer, content_type=JSON)
+def application(site: Site) -> web.Application:
+    """Make an application that serves a site."""
+    app = web.Application(client_max_size=0)  # no limit
+    statuses = chain(site.statuses[:-1], repeat(site.statuses[-1]))
+
+    async def handle(route: Route, request: web.Request) -> web.StreamResponse:
+        if route.headers and request.headers[HEADER] != route.headers[HEADER]:
+            raise web.HTTPNotFound
+        await request.read()
+        if site.chunks:
+            return await stream(site, request)
+        return web.Response(status=next(statuses), body=site.answer, content_type=JSON)
+
+    for route in site.routes:
+        path = route.written
+        if route.kind == "regex":
+            path = path.replace("{id}", "{id:[a-z]+}")
+        served = send_back_over_http if site.way == "echo" else partial(handle, route)
+        app.router.add_route(site.method, path, served)
+    return app
+
+
+async def stream(site: Site, request: web.Request) -> web.StreamResponse:
+    """Stream the answer of a site."""
+    response = web.StreamResponse(headers={"Content-Type": JSON})
+    await response.prepare(request)
+    async for chunk in site.stream():
+        await response.write(chunk)
+    return response
+
+
+async def send_back_over_http(request: web.Request) -> web.WebSocketResponse:
+    """Accept a WebSocket, and send back what comes."""
+    ws = web.WebSocketResponse()
+    await ws.prepare(request)
+    await send_back(ws)
+    return ws
+
+
+async def send_back(ws: web.WebSocketResponse) -> None:
+    """Send back what comes over a WebSocket."""
+    async for message in ws:
+        assert message.type is WSMsgType.TEXT
+        await ws.send_str(message.data)
+
+
+# All of them
+
+EXACT = frozenset({"exact"})
+PATTERNS = EXACT | {"regex"}
+KINDS = PATTERNS | {"template", "condition"}
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Say how one of them serves, what its user imports, and which routes it knows."""
+    """Say how one of them serves, and what its user has to load.
 
-    serve: Serve
-    imports: str
-    kinds: tuple[Kind, ...] = ("exact", "regex")
+    Args:
+        ways: how it serves each kind of site.
+        knows: which needs of a site it can meet.
+        imports: how a test of its users imports it.
+        distribution: what must be installed for it.
+        plugin: its module of pytest's.
+    """
+
+    ways: Mapping[Way, Serve]
+    knows: frozenset[str] = PATTERNS | {"huge uploads"}
+    imports: str = "from aioresponses import aioresponses"
+    distribution: str = "aiohttp"
+    plugin: str | None = None
+
+    def serve(self, site: Site) -> AbstractAsyncContextManager[Access]:
+        """Serve a site."""
+        return self.ways[site.way](site)
+
+    def can(self, site: Site) -> bool:
+        """Tell whether it can serve a site."""
+        return site.way in self.ways and site.needs <= self.knows
+
+    @property
+    def version(self) -> str | None:
+        """Return which version of its distribution is installed, if any."""
+        try:
+            return version(self.distribution)
+        except PackageNotFoundError:
+            return None
+
+    @property
+    def is_there(self) -> bool:
+        """Tell whether it can be imported here."""
+        try:
+            module = find_spec(self.imports.split()[1])
+        except ModuleNotFoundError:  # of a package that is not there
+            return False
+        return self.version is not None and module is not None
 
 
-ALL: tuple[Kind, ...] = ("exact", "template", "regex")
+EVERYTHING = KINDS | {"stream", "huge uploads"}
 
 CONTESTANTS = {
-    "floor": Contestant(serve_nothing, "aiohttp", ALL),
-    "aiostub": Contestant(serve_with_aiostub, "aiostub; aiostub.Stub", ALL),
-    "aioresponses": Contestant(serve_with_aioresponses, "aioresponses"),
-    "aioresponses-ng": Contestant(serve_with_aioresponses, "aioresponses"),
-    "aiointercept": Contestant(serve_with_aiointercept, "aiointercept"),
-    "aresponses": Contestant(serve_with_aresponses, "aresponses"),
-    "aiohttp.web": Contestant(
-        serve_for_real, "aiohttp.web, aiohttp.test_utils", ("exact", "template")
+    FLOOR: Contestant(
+        {"replies": serve_nothing, "app": serve_nothing}, EVERYTHING, "import aiohttp"
+    ),
+    OURS: Contestant(
+        ways_of_aiostub(),
+        EVERYTHING,
+        "from aiostub import Stub",
+        plugin="aiostub.pytest_plugin",
+    ),
+    COMPAT: Contestant(
+        {"replies": serve_with_compat},
+        imports="from aiostub.compat.aioresponses import aioresponses",
+    ),
+    "aioresponses": Contestant({"replies": serve_with_aioresponses}, distribution="aioresponses"),
+    "aioresponses-ng": Contestant(
+        {"replies": serve_with_aioresponses}, distribution="aioresponses-ng"
+    ),
+    "aiointercept": Contestant(
+        {"replies": serve_with_aiointercept},
+        imports="from aiointercept import aiointercept",
+        distribution="aiointercept",
+        plugin="aiointercept.pytest_plugin",
+    ),
+    "aresponses": Contestant(
+        {"replies": serve_with_aresponses},
+        PATTERNS,
+        "from aresponses import ResponsesMockServer",
+        "aresponses",
+        plugin="aresponses.main",
+    ),
+    SERVER: Contestant(
+        {"replies": serve_for_real, "app": serve_for_real, "echo": serve_for_real},
+        EVERYTHING,
+        "from aiohttp import test_utils, web",
     ),
 }
