@@ -61,18 +61,6 @@ async def echo_with_aiostub(site: Site) -> AsyncIterator[Access]:
         yield Access()
 
 
-def ways_of_aiostub() -> dict[Way, Serve]:
-    """Return the ways that there are."""
-    from aiostub import Stub
-
-    ways: dict[Way, Serve] = {"replies": serve_with_aiostub}
-    if hasattr(Stub, "mount"):
-        ways["app"] = mount_in_aiostub
-    if hasattr(Stub, "ws"):
-        ways["echo"] = echo_with_aiostub
-    return ways
-
-
 # Peers
 
 
@@ -211,14 +199,14 @@ class Contestant:
         ways: how it serves each kind of site.
         knows: which needs of a site it can meet.
         imports: how a test of its users imports it.
-        distribution: what must be installed for it.
+        distribution: what is installed for it, if it is a peer.
         plugin: its module of pytest's.
     """
 
     ways: Mapping[Way, Serve]
     knows: frozenset[str] = PATTERNS | {"huge uploads"}
     imports: str = "from aioresponses import aioresponses"
-    distribution: str = "aiohttp"
+    distribution: str | None = None
     plugin: str | None = None
 
     def serve(self, site: Site) -> AbstractAsyncContextManager[Access]:
@@ -231,20 +219,17 @@ class Contestant:
 
     @property
     def version(self) -> str | None:
-        """Return which version of its distribution is installed, if any."""
-        try:
-            return version(self.distribution)
-        except PackageNotFoundError:
-            return None
+        """Return the version of its distribution, if it has one of its own."""
+        return version(self.distribution) if self.distribution else None
 
     @property
     def is_there(self) -> bool:
-        """Tell whether it can be imported here."""
+        """Tell whether it is installed here."""
         try:
-            module = find_spec(self.imports.split()[1])
-        except ModuleNotFoundError:  # of a package that is not there
+            version(self.distribution or "aiohttp")  # two distributions have one module
+            return find_spec(self.imports.split()[1]) is not None
+        except (ModuleNotFoundError, PackageNotFoundError):
             return False
-        return self.version is not None and module is not None
 
 
 EVERYTHING = KINDS | {"stream", "huge uploads"}
@@ -254,7 +239,7 @@ CONTESTANTS = {
         {"replies": serve_nothing, "app": serve_nothing}, EVERYTHING, "import aiohttp"
     ),
     OURS: Contestant(
-        ways_of_aiostub(),
+        {"replies": serve_with_aiostub, "app": mount_in_aiostub, "echo": echo_with_aiostub},
         EVERYTHING,
         "from aiostub import Stub",
         plugin="aiostub.pytest_plugin",

@@ -73,7 +73,7 @@ class Measured:
 
     aiohttp: str
     python: str
-    versions: dict[str, str]
+    versions: dict[str, str | None]
     rows: dict[str, RowFigures]
 
     @classmethod

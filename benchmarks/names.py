@@ -13,6 +13,6 @@ def is_everywhere(name: str) -> bool:
     return name in {FLOOR, OURS, COMPAT, SERVER}
 
 
-def label(name: str, versions: dict[str, str]) -> str:
+def label(name: str, versions: dict[str, str | None]) -> str:
     """Return how readers know a contestant: with its version, if it is a peer."""
     return LABELS.get(name, name) if is_everywhere(name) else f"{name} {versions[name]}"

@@ -252,11 +252,7 @@ CLOCK = "from time import process_time as now; began = now(); "
 
 def first_import(contestant: Contestant, _site: Site) -> float:
     """Measure how long a new process takes to import aiohttp and the contestant."""
-    use = (
-        "; aiostub.Stub" if contestant.imports == "aiostub" else ""
-    )  # it imports what is asked for
-    code = f"{CLOCK}import aiohttp; import {contestant.imports}{use}; print(now() - began)"
-    return seconds_said(code)
+    return seconds_said(f"{CLOCK}import aiohttp; {contestant.imports}; print(now() - began)")
 
 
 def empty_pytest_run(contestant: Contestant, _site: Site) -> float:
