@@ -49,9 +49,16 @@ def cell(row: RowFigures, name: str) -> str:
     figure = row.figures.get(name)
     if figure is None:
         return "-"
-    if name == row.base or figure.ratio is None:
+    if name == row.base:
         return amount(figure.value, row.unit)
-    return f"{figure.ratio:.2f} ±{figure.spread:.2f}"
+    if figure.ratio is None:
+        return amount(figure.value, row.unit) + spread(row, amount(figure.spread, row.unit))
+    return f"{figure.ratio:.2f}" + spread(row, f"{figure.spread:.2f}")
+
+
+def spread(row: RowFigures, text: str) -> str:
+    """Return how much a figure varied, if there is more than one round."""
+    return f" ±{text}" if row.rounds > 1 else ""
 
 
 # In the README

@@ -116,7 +116,7 @@ ROWS = (
         unit="bytes",
         base=None,
         rounds=1,
-        among=(FLOOR, OURS),
+        among=(OURS,),
     ),
     # Far ends
     Row("mounted app", samples.one_request, APP),
