@@ -1,5 +1,7 @@
 """gql's WebSocket transport meets a stub as it meets a GraphQL server with subscriptions."""
 
+import json
+
 import aiohttp
 import pytest
 from aiohttp import WSMsgType
@@ -51,6 +53,17 @@ async def test_a_subscription_ends_when_the_server_says_so(aiostub):
     assert request.headers["Sec-WebSocket-Protocol"] == f"{OLD_PROTOCOL},{NEW_PROTOCOL}"
     assert route.calls.last.response.headers["Sec-WebSocket-Protocol"] == NEW_PROTOCOL
     assert [frame.data for frame in route.calls.last.frames][-1] == 1000
+
+
+async def test_messages_may_be_compressed(aiostub):
+    """Both ends agree on it, and the log shows what was meant."""
+    route = aiostub.ws(URL, protocols=[NEW_PROTOCOL]).handle(count_down)
+
+    assert await counted(connect_args={"compress": 15}) == [2, 1, 0]
+
+    agreed = route.calls.last.response.headers["Sec-WebSocket-Extensions"]
+    assert agreed.startswith("permessage-deflate")
+    assert json.loads(route.calls.last.frames.received[1])["payload"]["data"] == {"countdown": 2}
 
 
 async def test_the_older_protocol_speaks_another_language(aiostub):
