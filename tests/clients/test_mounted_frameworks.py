@@ -1,0 +1,125 @@
+"""Applications of other frameworks, mounted through adapters: Flask and Starlette."""
+
+import contextlib
+
+import aiohttp
+import flask
+import pytest
+from a2wsgi import WSGIMiddleware
+from aiohttp import web
+from aiohttp_asgi import ASGIResource
+from aiohttp_wsgi import WSGIHandler
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+from aiostub import Stub
+
+API = "https://api.example.com"
+
+
+def flask_app():
+    """Make an application that answers what it was asked."""
+    app = flask.Flask("notes")
+
+    @app.route("/notes/<name>", methods=["POST"])
+    def note(name):
+        form = flask.request.form.to_dict()
+        return {"url": flask.request.url, "name": name, **form}, 201
+
+    @app.get("/broken")
+    def broken():
+        raise ZeroDivisionError
+
+    return app
+
+
+def starlette_app(events):
+    """Make an application that answers what it was asked, and says when it lives."""
+
+    async def note(request):
+        path, body = request.path_params, (await request.body()).decode()
+        return JSONResponse({"url": str(request.url), **path, "body": body}, 201)
+
+    async def echo(ws):
+        await ws.accept()
+        async for text in ws.iter_text():
+            await ws.send_text(text.upper())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        events.append("up")
+        yield
+        events.append("down")
+
+    routes = [Route("/notes/{name}", note, methods=["POST"]), WebSocketRoute("/echo", echo)]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+def with_wsgi(app):
+    """Adapt a WSGI application with aiohttp-wsgi."""
+    adapted = web.Application()
+    adapted.router.add_route("*", "/{path_info:.*}", WSGIHandler(app).handle_request)
+    return adapted
+
+
+def with_asgi(app):
+    """Adapt an ASGI application with aiohttp-asgi."""
+    adapted = web.Application()
+    resource = ASGIResource(app, root_path="/")
+    adapted.router.register_resource(resource)
+    resource.lifespan_mount(adapted)
+    return adapted
+
+
+@pytest.fixture
+async def session():
+    """Make a session."""
+    async with aiohttp.ClientSession(API) as session:
+        yield session
+
+
+@pytest.mark.parametrize("adapter", ["aiohttp-wsgi", "aiohttp-asgi, a2wsgi"])
+async def test_flask_answers(session, adapter):
+    """It sees the URL that the client asked for, and its form."""
+    app = flask_app()
+    adapted = with_wsgi(app) if adapter == "aiohttp-wsgi" else with_asgi(WSGIMiddleware(app))
+    async with Stub() as stub:
+        stub.mount(API, adapted)
+        async with session.post("/notes/ada?page=2", data={"by": "ada"}) as response:
+            answer = (response.status, await response.json())
+
+    assert answer == (201, {"url": f"{API}/notes/ada?page=2", "name": "ada", "by": "ada"})
+
+
+async def test_an_error_in_flask_is_the_answer_of_flask(session, aiostub):
+    """Flask catches it, so that the stub hears of no error."""
+    aiostub.mount(API, with_wsgi(flask_app()))
+
+    async with session.get("/broken") as response:
+        assert response.status == 500
+        assert "Internal Server Error" in await response.text()
+
+
+async def test_starlette_answers(session):
+    """It lives from its first request until the stub stops."""
+    events = []
+    async with Stub() as stub:
+        stub.mount(API, with_asgi(starlette_app(events)))
+        async with session.post("/notes/ada?page=2", data="on engines") as response:
+            answer = await response.json()
+            assert events == ["up"]
+
+    assert answer == {"url": f"{API}/notes/ada?page=2", "name": "ada", "body": "on engines"}
+    assert events == ["up", "down"]
+
+
+async def test_starlette_talks_over_a_websocket(session, aiostub):
+    """The log has its frames."""
+    aiostub.mount(API, with_asgi(starlette_app([])))
+
+    async with session.ws_connect("/echo") as ws:
+        await ws.send_str("on engines")
+        assert await ws.receive_str() == "ON ENGINES"
+
+    assert aiostub.calls.last.frames.received == ["ON ENGINES"]
