@@ -19,7 +19,7 @@ from aiohttp.client_proto import ResponseHandler
 from real_server import real_server
 
 import aiostub
-from aiostub import StubStateError, _far_end, _intercept
+from aiostub import StubStateError, _far_end, _intercept, _watch
 
 SITE = "https://api.example.com"
 OTHER = "https://other.example.com"
@@ -516,8 +516,9 @@ async def test_the_log_does_not_keep_a_session_alive():
         assert 200 == stub.calls.last.response.status
 
 
-async def test_a_stub_is_given_back():
+async def test_a_stub_is_given_back(monkeypatch):
     """aiohttp, patched or not, does not remember it."""
+    monkeypatch.setattr(_watch, "current", None)  # pytest does, until the test is over
     async with ClientSession() as session:
         stub = aiostub.Stub()
         stub.get(SITE).reply(200)
