@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
     from aiostub._far_end import FarEnd
-    from aiostub._request import Headers
 
 _logger = logging.getLogger("aiostub")
 
@@ -85,6 +84,7 @@ class ClientExchange(Exchange):
         "client_request",
         "connector",
         "followed",
+        "queues",
         "stopped",
         "timeout",
         "traces",
@@ -105,6 +105,7 @@ class ClientExchange(Exchange):
         self.timeout = timeout
         self._ambient = sys.exc_info()[1]
         self._stale: ClientResponse | None = req.response
+        self.queues = False  # for a connection
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
         self._waits_for_leave = req.headers.get("Expect", "").lower() == "100-continue"
@@ -134,11 +135,6 @@ class ClientExchange(Exchange):
         self._previous = self.client_call.last
         self.client_call.last = self.call
         self.registry.in_flight.add(self)
-
-    @property
-    def lets_through(self) -> bool:
-        """Tell whether the request goes to the real network."""
-        return isinstance(self.decision, PassThrough)
 
     @property
     def knows_body(self) -> bool:
@@ -171,6 +167,19 @@ class ClientExchange(Exchange):
     def just_replies(self) -> bool:
         """Tell whether nothing can happen before the request is sent."""
         return isinstance(self.action, Send) and self.stopped is None
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing is left to settle; for most requests it is a reply already."""
+        return not self.queues and self.just_replies
+
+    async def settle(self) -> None:
+        """Let the request meet the network, now that it has a place there."""
+        if self.queues:
+            self.arrive()
+        if self.decision is None:
+            self.decide()
+        await self.before_sending()
 
     @property
     def refuses_connection(self) -> bool:
@@ -334,8 +343,9 @@ class ClientExchange(Exchange):
         self._close_call(error)
         if not call.request.sent:
             call.request = self._as_if_sent()
-        if isinstance(self.action, Send) and self.action.reply.is_long:
-            self.loop.call_soon(_share_body, call.response, self.action.reply.body)
+        action = self.action
+        if isinstance(action, Send) and action.reply.is_long and not self.loop.is_closed():
+            self.loop.call_soon(_share_body, call._response, action.reply.body)
         if self.far_end is not None:
             self.far_end.finish(self)
             if not self.followed:  # the client gave up before it had its connection
@@ -359,8 +369,8 @@ class ClientExchange(Exchange):
         """Return a request that nobody here has read, as it was sent or would have been."""
         headers = CIMultiDictProxy(CIMultiDict(self.client_request.headers))
         if self._received:
-            return self._with(headers, b"".join(self._received), complete=True)
-        return self._with(headers, bytes(self._known_body), complete=True)
+            return self.request.as_sent(headers, b"".join(self._received), complete=True)
+        return self.request.as_sent(headers, bytes(self._known_body), complete=True)
 
     @property
     def _known_body(self) -> bytes | bytearray:
@@ -368,22 +378,6 @@ class ClientExchange(Exchange):
         body = self.client_request.body
         known = body._value if isinstance(body, BytesPayload) else body
         return known if isinstance(known, (bytes, bytearray)) else b""
-
-    def _with(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
-        """Return the request as it is on the wire."""
-        req = self.client_request
-        return Request(
-            req.method,
-            req.url,
-            headers,
-            body=body,
-            complete=complete,
-            sent=True,
-            path_params=self.request.path_params,
-            timeout=self.timeout,
-            proxy=req.proxy,
-            session=req._session,
-        )
 
     def abandon(self) -> None:
         """End a request that is still in flight when its stub stops."""

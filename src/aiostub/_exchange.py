@@ -105,7 +105,7 @@ class Exchange(abc.ABC):
         self.far_end: FarEnd | None = None
         self.decision: Decision | None = None
         self.action: Action | None = None
-        self._declined: set[Route] = set()
+        self._declined: tuple[Route, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._tasks_stopped = False
         self._received: list[bytes] = []
@@ -121,10 +121,6 @@ class Exchange(abc.ABC):
     @abc.abstractmethod
     def fail_client(self, error: BaseException) -> None:
         """Let the client meet an exception although its request has been sent."""
-
-    @abc.abstractmethod
-    def _with(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
-        """Return the request as it is on the wire."""
 
     @abc.abstractmethod
     def _exception_of(self, failure: Failure) -> BaseException:
@@ -165,29 +161,31 @@ class Exchange(abc.ABC):
         Raises:
             BaseException: what a matcher of the user's raised.
         """
-        if any(registry.stopped for registry in self.registries):
+        if self.registry.stopped or len(self.registries) > 1:
             left = [registry for registry in self.registries if not registry.stopped]
             self.registries = left or self.registries[:1]
         decision = dispatch(self.registries, self.request, declined=self._declined)
         if not isinstance(decision, Undecided):
             self._settle(decision)
 
-    def _settle(self, decision: Decision) -> None:
-        assert not isinstance(decision, Undecided)
+    def _settle(self, decision: Answer | PassThrough | Unanswered) -> None:
         self.decision = decision
         if decision.registry is not self.registry:
             self.registry.in_flight.discard(self)
             self.registry = decision.registry
             self.registry.in_flight.add(self)
         taken = None if isinstance(decision, Unanswered) else decision.taken
-        if taken is not None and taken.step is not None:
-            self.action = taken.step.action
-        if taken is not None and taken.match.path_params:
-            self.request = self.request.with_path_params(taken.match.path_params)
+        route = None
+        if taken is not None:
+            route, step, match = taken
+            if step is not None:
+                self.action = step.action
+            if match.path_params:
+                self.request = self.request.with_path_params(match.path_params)
         if isinstance(decision, PassThrough):
             self.action = LetThrough()
             self.call.passed_through = True
-        self._log(None if taken is None else taken.route)
+        self._log(route)
         if isinstance(self.action, Fail) and self.action.failure.attempts != 1:
             self._let_resend_meet_it()
 
@@ -237,7 +235,8 @@ class Exchange(abc.ABC):
         self._stop_tasks()
 
     def _arrived(self, headers: Headers, *, complete: bool = False) -> None:
-        self.request = self._with(headers, b"".join(self._received), complete=complete)
+        body = b"".join(self._received) if self._received else b""
+        self.request = self.request.as_sent(headers, body, complete=complete)
         if not self._replays:  # a body that can be sent only once is missing from a re-send
             self.call.request = self.request
 
@@ -447,7 +446,7 @@ class Exchange(abc.ABC):
         """Give the use back, and let the next route answer."""
         assert isinstance(self.decision, Answer)
         taken = self.decision.taken
-        self._declined.add(taken.route)
+        self._declined = (*self._declined, taken.route)
         if taken.step is not None:
             self.registry.router.give_back(taken.route, taken.step)
         taken.route.forget(self.call)

@@ -45,9 +45,7 @@ _LLHTTP_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "O
 # A head of which nothing need be known but its lines, and how long the body is: RFC 9112, 3 and 5,
 # in its plainest form.
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_HEAD = re.compile(
-    rb"%b [!-~]+ HTTP/1\.1\r\n(?:%b:[\t -~\x80-\xff]*\r\n)*\r\n" % (_TOKEN, _TOKEN)
-)
+_HEAD = re.compile(rb"%b [!-~]+ HTTP/1\.1\r\n(?:%b:[\t -~\x80-\xff]*\r\n)*\r\n" % (_TOKEN, _TOKEN))
 _FRAMING = re.compile(
     rb"\n(connection|content-length|expect|transfer-encoding|upgrade):[ \t]*([^\r]*)", re.IGNORECASE
 )
@@ -239,12 +237,13 @@ class FarEnd(BaseProtocol):
             method: which parser will do depends on it.
             expected: the body that the client has; where that is what arrives, it is not copied.
         """
-        self._forget()
+        if self.raw:
+            self._clear()
         self._reader = reader
         self._method = method
         self._expected = expected
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._reader = self._requests = self._payload = self.message = None
         self._missing = 0
         self._expected = b""
@@ -264,7 +263,7 @@ class FarEnd(BaseProtocol):
     def finish(self, reader: Reader) -> None:
         """Forget a reader whose exchange is over: an idle connection keeps nothing alive."""
         if self._reader is reader:
-            self._forget()
+            self._clear()
             if self.server is not None:
                 self._leave_server(None)
             if self._half_closed:
@@ -340,7 +339,8 @@ class FarEnd(BaseProtocol):
             return
         self.message = head
         if len(data) == head.size + head.body_size:
-            self._reader.request_arrived(head, self._body_in(data, head.size))
+            body = self._body_in(data, head.size) if head.body_size else b""
+            self._reader.request_arrived(head, body)
             return
         self._missing = head.body_size
         self._reader.head_arrived(head)

@@ -72,11 +72,13 @@ class Index:
         self._templates: dict[_Origin, _Tree] = {}
         self._needles = _Needles()
         self._others = Bucket()
+        self._all_exact = True
 
     def bucket_of(self, pattern: Pattern) -> Bucket:
         """Return the bucket in which the routes with such a pattern stand."""
         if pattern.exact is not None:
             return _bucket_in(self._exact, pattern.exact)
+        self._all_exact = False
         if pattern.place is not None:
             places = self._paths if pattern.place[0] is None else self._places
             return _bucket_in(places, pattern.place)
@@ -94,6 +96,8 @@ class Index:
         """Return the buckets in which all routes stand that match a URL, and few others."""
         exact = self._exact.get(canonical)
         found = [] if exact is None else [exact]
+        if self._all_exact:
+            return found
         if self._places and (bucket := self._places.get(canonical[:4])):
             found.append(bucket)
         if self._paths and (bucket := self._paths.get((None, None, None, canonical.path))):

@@ -165,11 +165,14 @@ class MemoryTransport(asyncio.Transport):
     def _receive(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._eager and self._reading and not self._inbox:
+            self._hand_on(data)
+            return
         self._inbox.append(data)
         self._inbox_size += len(data)
         if self._eager:
             self._flush()
-        else:
+        elif not self._flushing:
             self._schedule()
         if self._inbox_size > self.peer._high:
             self.peer._pause_writer()
@@ -200,19 +203,22 @@ class MemoryTransport(asyncio.Transport):
 
     def _flush(self) -> None:
         self._flushing = False
-        protocol = self._protocol
         inbox = self._inbox
-        while inbox and self._reading and not self._closing and protocol is not None:
+        while inbox and self._reading and not self._closing:
             data = inbox.popleft()
             self._inbox_size -= len(data)
-            try:
-                protocol.data_received(data)
-            except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
-                self._fail(error, "data_received")
+            self._hand_on(data)
         if self.peer._writer_paused and self._inbox_size <= self.peer._low:
             self.peer._resume_writer()
         if self._ended and self._reading and not inbox and not self._closing:
             self._deliver_end()
+
+    def _hand_on(self, data: bytes) -> None:
+        assert self._protocol is not None
+        try:
+            self._protocol.data_received(data)
+        except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
+            self._fail(error, "data_received")
 
     def _fail(self, error: Exception, method: str) -> None:
         self._loop.call_exception_handler(

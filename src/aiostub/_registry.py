@@ -246,9 +246,9 @@ def dispatch(
     for registry in registries:
         choice = _choose(registry, request, place, declined, use=use)
         if isinstance(choice, Taken):
-            if choice.step is not None and isinstance(choice.step.action, LetThrough):
-                return PassThrough(registry, choice)
-            return Answer(registry, choice)
+            step = choice.step
+            lets_through = step is not None and isinstance(step.action, LetThrough)
+            return PassThrough(registry, choice) if lets_through else Answer(registry, choice)
         if isinstance(choice, Undecided):
             return choice
         nobody.append(choice)

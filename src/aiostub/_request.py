@@ -113,11 +113,12 @@ class Request:
         proxy: URL | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
-        if isinstance(headers, CIMultiDict):
+        # Not isinstance: to ask that of an abstract class takes as long as all the rest here.
+        if type(headers) is not CIMultiDictProxy and isinstance(headers, CIMultiDict):
             headers = CIMultiDictProxy(headers.copy())
         self._method = method
         self._url = url
-        self._headers: CIMultiDictProxy[str] | Callable[[], CIMultiDictProxy[str]] = headers
+        self._headers: Headers = headers
         self._body = body
         self._complete = complete and body is not None
         self._sent = sent
@@ -132,6 +133,21 @@ class Request:
 
     def with_path_params(self, path_params: Mapping[str, str]) -> Request:
         """Copy the request with what a route's URL captured."""
+        copy = self._copy()
+        copy._path_params = path_params
+        copy._views = self._views
+        return copy
+
+    def as_sent(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
+        """Copy the request with what is on the wire; *headers* will not change any more."""
+        copy = self._copy()
+        copy._headers = headers
+        copy._body = body
+        copy._complete = complete
+        copy._sent = True
+        return copy
+
+    def _copy(self) -> Request:
         copy = object.__new__(Request)
         copy._method = self._method
         copy._url = self._url
@@ -139,11 +155,11 @@ class Request:
         copy._body = self._body
         copy._complete = self._complete
         copy._sent = self._sent
-        copy._path_params = path_params
+        copy._path_params = self._path_params
         copy._timeout = self._timeout
         copy._proxy = self._proxy
         copy._session = self._session
-        copy._views = self._views
+        copy._views = {}
         return copy
 
     @property
@@ -159,9 +175,12 @@ class Request:
     @property
     def headers(self) -> CIMultiDictProxy[str]:
         """The header lines on the wire: cookies, authentication and automatic ones included."""
-        if not isinstance(self._headers, CIMultiDictProxy):
-            self._headers = self._headers()
-        return self._headers
+        headers = self._headers
+        if not isinstance(headers, (CIMultiDictProxy, CIMultiDict)):
+            headers = self._headers = headers()
+        elif not isinstance(headers, CIMultiDictProxy):
+            headers = self._headers = CIMultiDictProxy(headers)
+        return headers
 
     @property
     def body(self) -> bytes:

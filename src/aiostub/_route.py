@@ -411,7 +411,7 @@ class Route(CallAssertions):
     def use(self, step: Step) -> None:
         """Use up one serving of the next step."""
         step.served += 1
-        if not step.left:
+        if step.times is not None and not step.left:
             self._look_for_the_next()
 
     def give_back(self, step: Step) -> None:
@@ -449,7 +449,10 @@ class Route(CallAssertions):
 
     def remember(self, call: Call) -> None:
         """Log a call that this route answers."""
-        insort(self._calls, call, key=attrgetter("_began"))
+        if not self._calls or self._calls[-1]._began < call._began:
+            self._calls.append(call)
+        else:
+            insort(self._calls, call, key=attrgetter("_began"))
 
     def forget(self, call: Call) -> None:
         """Take a call out: another route answers it."""

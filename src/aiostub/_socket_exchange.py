@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from aiostub._failure import Failure
     from aiostub._far_end import FarEnd
     from aiostub._registry import Registry
-    from aiostub._request import Headers
     from aiostub._steps import TimerName
 
 _logger = logging.getLogger("aiostub")
@@ -40,7 +39,7 @@ _logger = logging.getLogger("aiostub")
 class SocketExchange(Exchange):
     """A request of a client that is no session of this process's."""
 
-    __slots__ = ("_url",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -51,23 +50,11 @@ class SocketExchange(Exchange):
     ) -> None:
         super().__init__(registries)
         self.far_end = far_end
-        self._url = url
         self._waits_for_leave = message.headers.get("Expect", "").lower() == "100-continue"
         self.request = Request(message.method, url, message.headers, sent=True)
         self.call = Call(self.request, Origin(message.method, url), self.loop.time())
         self.registry.in_flight.add(self)
         self._log(None)
-
-    def _with(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
-        return Request(
-            self.request.method,
-            self._url,
-            headers,
-            body=body,
-            complete=complete,
-            sent=True,
-            path_params=self.request.path_params,
-        )
 
     # The nearest thing on the wire.
 

@@ -28,7 +28,7 @@ import ssl
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from aiohttp import (
@@ -42,6 +42,7 @@ from aiohttp import (
 from aiostub import _watch
 from aiostub._client_exchange import ClientExchange
 from aiostub._far_end import FAR_END, FarEnd
+from aiostub._registry import PassThrough
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -80,7 +81,7 @@ class MemoryConnector(BaseConnector):
         self._owner = weakref.ref(owner)
         # What connect() is to open, for _create_connection(): several at once, and only the
         # request is handed from one to the other.
-        self._opening: dict[ClientRequest, _Opening] = {}
+        self._opening: dict[ClientRequest, ClientExchange] = {}
         self._busy: dict[ResponseHandler, ClientExchange] = {}  # until the client lets go of them
         self._far_ends: weakref.WeakSet[FarEnd] = weakref.WeakSet()
         for name in _TAKEN_OVER:
@@ -97,28 +98,30 @@ class MemoryConnector(BaseConnector):
             return False
         return self._available_connections(req.connection_key) <= 0
 
-    async def open(self, exchange: ClientExchange, *, queues: bool) -> Connection:
+    async def open(self, exchange: ClientExchange) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
         if not exchange.just_replies and exchange.refuses_connection:
             self._forget(req)  # a host that is gone keeps no connection alive either
-        self._opening[req] = _Opening(exchange, queues=queues)
+        self._opening[req] = exchange
         try:
             connection = await self.connect(req, exchange.traces, exchange.timeout)
         finally:
-            opening = self._opening.pop(req)
+            del self._opening[req]
         try:
             transport = _open_transport(connection, exchange)
-            if exchange.far_end is None:  # a connection that was kept alive
-                if opening.is_open:
-                    await opening.settle()
-                exchange.far_end = transport.get_extra_info(FAR_END)
+            far_end = exchange.far_end
+            if far_end is None:  # a connection that was kept alive
+                if not exchange.is_settled:
+                    await exchange.settle()
+                far_end = transport.get_extra_info(FAR_END)
         except BaseException:
             connection.close()
             raise
-        assert connection.protocol is not None
-        self._busy[connection.protocol] = exchange
-        exchange.connected(exchange.far_end)
+        protocol = connection.protocol
+        assert protocol is not None
+        self._busy[protocol] = exchange
+        exchange.connected(far_end)
         return connection
 
     async def refuse(
@@ -134,15 +137,15 @@ class MemoryConnector(BaseConnector):
     async def _create_connection(
         self, req: ClientRequest, *_: object, **__: object
     ) -> ResponseHandler:
-        opening = self._opening.get(req)
-        if opening is not None and opening.is_open:
-            await opening.settle()
+        exchange = self._opening.get(req)
+        if exchange is not None and not exchange.is_settled:
+            await exchange.settle()
         client: ResponseHandler = self._factory()
         extra = _extra_info(req)
         far_end = FarEnd.connect(self._loop, client, extra, _seen_from_server(extra))
         self._far_ends.add(far_end)
-        if opening is not None:
-            opening.exchange.far_end = far_end
+        if exchange is not None:
+            exchange.far_end = far_end
         return client
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
@@ -180,26 +183,6 @@ def _open_transport(connection: Connection, exchange: ClientExchange) -> asyncio
     if connection.transport is None:
         raise _RESET("Cannot write to closing transport")
     return connection.transport
-
-
-class _Opening(NamedTuple):
-    """An exchange on its way to a connection."""
-
-    exchange: ClientExchange
-    queues: bool
-
-    @property
-    def is_open(self) -> bool:
-        """Tell whether anything is left to settle; for most requests it is a reply already."""
-        return self.queues or not self.exchange.just_replies
-
-    async def settle(self) -> None:
-        """Let the request meet the network, now that it has a place there."""
-        if self.queues:
-            self.exchange.arrive()
-        if self.exchange.decision is None:
-            self.exchange.decide()
-        await self.exchange.before_sending()
 
 
 class _BodyTap:
@@ -265,19 +248,19 @@ class Boundary:
         try:
             # A request that must queue is not on the network yet; but it must not queue among
             # ours if it is not for us.
-            queues = memory.would_queue(req)
-            if exchange.decision is None and (not queues or exchange.would_pass()):
+            exchange.queues = memory.would_queue(req)
+            if exchange.decision is None and (not exchange.queues or exchange.would_pass()):
                 exchange.decide()
-            if exchange.lets_through:
+            if isinstance(exchange.decision, PassThrough):
                 connection: Connection = await real_connect(connector, req, traces, timeout)
-                if queues:
+                if exchange.queues:
                     exchange.arrive()
                 _listen(exchange, traces)
                 exchange.follow(connection)
                 return connection
             if req.proxy is not None and not req.is_ssl():
                 _authorise_with_proxy(req, req.proxy)
-            return await memory.open(exchange, queues=queues)
+            return await memory.open(exchange)
         except BaseException as error:
             exchange.end(error)
             raise
