@@ -238,12 +238,12 @@ class FarEnd(BaseProtocol):
             expected: the body that the client has; where that is what arrives, it is not copied.
         """
         if self.raw:
-            self._clear()
+            self._forget()
         self._reader = reader
         self._method = method
         self._expected = expected
 
-    def _clear(self) -> None:
+    def _forget(self) -> None:
         self._reader = self._requests = self._payload = self.message = None
         self._missing = 0
         self._expected = b""
@@ -263,7 +263,7 @@ class FarEnd(BaseProtocol):
     def finish(self, reader: Reader) -> None:
         """Forget a reader whose exchange is over: an idle connection keeps nothing alive."""
         if self._reader is reader:
-            self._clear()
+            self._forget()
             if self.server is not None:
                 self._leave_server(None)
             if self._half_closed:
