@@ -7,10 +7,9 @@ kind, whatever the reader's system says.
 from __future__ import annotations
 
 from html import escape
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from names import COMPAT, FLOOR, OURS, is_everywhere, label
+from names import COMPAT, FLOOR, OURS, SERVER, is_everywhere, label
 from report import amount
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from figures import Measured
 
 WIDTH = 720
-LEFT = 240  # where bars begin
-LONGEST = 390
+LEFT = 190  # where bars begin
+LONGEST = 450
 LINE = 24
 HEAD = 44
 
@@ -41,20 +40,6 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f232
 """
 
 
-RATIO = "CPU time; aiohttp's own client alone is 1"
-WALL = "wall time"
-# The rows of a group, each with what is added to the name of a contestant.
-GROUPS = (
-    ("One request", RATIO, {"one request": ""}),
-    ("A whole test: start, three requests, stop", RATIO, {"whole test": ""}),
-    (
-        "A test of retries after 1 s and 2 s",
-        WALL,
-        {"retry test, real sleeps": "", "retry test, virtual time": ", virtual time"},
-    ),
-)
-
-
 class Bar(NamedTuple):
     """One bar: whose, how long, and what stands behind it."""
 
@@ -65,19 +50,17 @@ class Bar(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Bars that are compared, under a title and what they measure."""
+    """Bars that are compared, under a title."""
 
     title: str
     note: str
     bars: list[Bar]
+    longest: float
 
 
 def draw(measured: list[Measured]) -> str:
-    """Draw the chart: groups of bars, the shortest first, on one scale for each measure."""
-    groups = [
-        Group(title, note, sorted(bars(measured, rows), key=lambda bar: bar.length))
-        for title, note, rows in GROUPS
-    ]
+    """Draw the chart: groups of bars, the shortest first."""
+    groups = list(grouped(measured))
     height = sum(HEAD + LINE * len(group.bars) for group in groups) + LINE // 2
     return "\n".join(
         [
@@ -91,23 +74,34 @@ def draw(measured: list[Measured]) -> str:
     )
 
 
-def bars(measured: list[Measured], rows: dict[str, str]) -> Iterator[Bar]:
-    """Give the bars of a group; peers alone come from an older aiohttp."""
-    for each, (title, more) in product(measured, rows.items()):
-        row = each.rows.get(title)
-        for name, figure in row.figures.items() if row else ():
+def grouped(measured: list[Measured]) -> Iterator[Group]:
+    """Give the groups: two on one scale, and the retries on their own."""
+    one, test = bars(measured, "one request"), bars(measured, "whole test")
+    longest = max(bar.length for bar in (*one, *test))
+    yield Group("One request", "CPU time; aiohttp's own client alone is 1", one, longest)
+    yield Group("A whole test", "start, three requests, stop", test, longest)
+    slept = measured[0].rows["retry test, real sleeps"].figures[SERVER].value
+    asleep = Bar("anybody, in real time", slept, amount(slept, "wall"), ours=False)
+    retries = [*bars(measured, "retry test, virtual time"), asleep]
+    yield Group("A test of retries", "after 1 s and 2 s, in virtual time", retries, slept)
+
+
+def bars(measured: list[Measured], title: str) -> list[Bar]:
+    """Return the bars of a row; of an older aiohttp, only its peers."""
+    found = []
+    for each in measured:
+        for name, figure in each.rows[title].figures.items():
             if name != FLOOR and (each is measured[0] or not is_everywhere(name)):
                 length = figure.value if figure.ratio is None else figure.ratio
                 text = amount(length, "wall") if figure.ratio is None else f"{length:.1f}"
-                ours = name in {OURS, COMPAT}
-                yield Bar(label(name, each.versions) + more, length, text, ours)
+                found.append(Bar(label(name, each.versions), length, text, name in {OURS, COMPAT}))
+    return sorted(found, key=lambda bar: bar.length)
 
 
 def drawn(groups: list[Group]) -> Iterator[str]:
     """Give the elements of all groups, from the top down."""
     top = 0
     for group in groups:
-        longest = max(bar.length for each in groups if each.note == group.note for bar in each.bars)
         yield (
             f'<text x="{LEFT}" y="{top + HEAD - 12}">'
             f'<tspan class="title">{escape(group.title)}</tspan>'
@@ -115,7 +109,7 @@ def drawn(groups: list[Group]) -> Iterator[str]:
         )
         top += HEAD
         for bar in group.bars:
-            yield from drawn_bar(bar, top, LONGEST * bar.length / longest)
+            yield from drawn_bar(bar, top, LONGEST * bar.length / group.longest)
             top += LINE
 
 
