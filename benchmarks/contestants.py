@@ -14,11 +14,15 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from itertools import chain, repeat
+from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, test_utils, web
 from floor import serve_nothing
 from names import COMPAT, FLOOR, OURS, SERVER
 from sites import HEADER, JSON, ORIGIN, Access, Route, Serve, Site, Way
+
+if TYPE_CHECKING:
+    from aiostub import Stub
 
 # aiostub
 
@@ -29,16 +33,32 @@ async def serve_with_aiostub(site: Site) -> AsyncIterator[Access]:
     from aiostub import Stub
 
     with Stub() as stub:
-        for route in site.routes:
-            added = stub.request(site.method, route.url, headers=route.headers)
-            for status in site.statuses[:-1]:
-                added.reply(status).then  # noqa: B018 - the next step begins
-            if site.chunks:
-                added.reply(site.statuses[-1], stream=site.stream, content_type=JSON)
-            else:
-                added.reply(site.statuses[-1], body=site.answer, content_type=JSON)
-            added.always().optional()
+        add_to_stub(stub, site)
         yield Access()
+
+
+@asynccontextmanager
+async def serve_on_a_socket(site: Site) -> AsyncIterator[Access]:
+    """Serve a site on a loopback socket of a stub."""
+    from aiostub import Stub
+
+    stub = Stub()
+    add_to_stub(stub, site)
+    async with stub.serve(origin=ORIGIN) as url:
+        yield Access(origin=url)
+
+
+def add_to_stub(stub: Stub, site: Site) -> None:
+    """Register a site."""
+    for route in site.routes:
+        added = stub.request(site.method, route.url, headers=route.headers)
+        for status in site.statuses[:-1]:
+            added.reply(status).then  # noqa: B018 - the next step begins
+        if site.chunks:
+            added.reply(site.statuses[-1], stream=site.stream, content_type=JSON)
+        else:
+            added.reply(site.statuses[-1], body=site.answer, content_type=JSON)
+        added.always().optional()
 
 
 @asynccontextmanager
@@ -236,10 +256,15 @@ EVERYTHING = KINDS | {"stream", "huge uploads"}
 
 CONTESTANTS = {
     FLOOR: Contestant(
-        {"replies": serve_nothing, "app": serve_nothing}, EVERYTHING, "import aiohttp"
+        dict.fromkeys(("replies", "app", "socket"), serve_nothing), EVERYTHING, "import aiohttp"
     ),
     OURS: Contestant(
-        {"replies": serve_with_aiostub, "app": mount_in_aiostub, "echo": echo_with_aiostub},
+        {
+            "replies": serve_with_aiostub,
+            "app": mount_in_aiostub,
+            "echo": echo_with_aiostub,
+            "socket": serve_on_a_socket,
+        },
         EVERYTHING,
         "from aiostub import Stub",
         plugin="aiostub.pytest_plugin",
@@ -266,7 +291,7 @@ CONTESTANTS = {
         plugin="aresponses.main",
     ),
     SERVER: Contestant(
-        {"replies": serve_for_real, "app": serve_for_real, "echo": serve_for_real},
+        dict.fromkeys(("replies", "app", "echo", "socket"), serve_for_real),
         EVERYTHING,
         "from aiohttp import test_utils, web",
     ),

@@ -74,6 +74,7 @@ HUGE = bytes(10**8)
 FLAKY = Site(statuses=(503, 503, 200))
 STREAM = Site(answer=MEGABYTE, chunks=1000)
 APP = Site(way="app")
+SOCKET = Site(way="socket")
 ECHO = Site(way="echo")
 
 IN_MEMORY = (FLOOR, OURS, COMPAT, "aioresponses", "aioresponses-ng")
@@ -121,6 +122,7 @@ ROWS = (
     # Far ends
     Row("mounted app", samples.one_request, APP),
     Row("mounted app, whole test", samples.whole_test, APP),
+    Row("stub.serve, one request", samples.one_request, SOCKET),
     Row("WebSocket message and back", samples.one_message, ECHO, base=SERVER),
     Row("WebSocket, whole test", samples.whole_websocket_test, ECHO, base=SERVER),
     # What a user waits for

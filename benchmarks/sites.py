@@ -17,7 +17,7 @@ JSON = "application/json"
 HEADER = "X-Tenant"
 
 Kind = Literal["exact", "template", "regex", "condition"]
-Way = Literal["replies", "app", "echo"]
+Way = Literal["replies", "app", "echo", "socket"]
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Site:
         answer: the body of every response.
         statuses: of the responses, in turn; the last for ever.
         chunks: in how many the answer is streamed; 0: it has a length.
-        way: what stands behind it: registered replies, an `aiohttp.web.Application`, or a
-            WebSocket that sends back what comes.
+        way: what stands behind it: registered replies, an `aiohttp.web.Application`, a WebSocket
+            that sends back what comes, or registered replies behind a real socket.
     """
 
     routes: tuple[Route, ...] = (Route("users"),)
