@@ -5,45 +5,65 @@ Rules of the file:
 - aiohttp's own `aiohttp.web.AppRunner` starts an application, and its own server protocol reads
   each request; there is no second server here.
 - One `RunningApp` is one application of one stub in one event loop.
+- Startup and cleanup run in one task, as under ``web.run_app``: what a startup opens (a task
+  group, a cancel scope, a context variable's token) may be closed by that very task only.
+- Application and handlers run in the context in which they were registered, as behind a server
+  that was started there: they do not see the context variables of the client.
 - What goes wrong in an application is answered as a real server answers it, and noted besides.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import concurrent.futures
 import logging
 import warnings
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiohttp import web
 from aiohttp.log import access_logger
 from aiohttp.web_log import AccessLogger
 
 from aiostub._failure import Failure
+from aiostub._far_end import ServerSide
 from aiostub._frames import FrameLog
 from aiostub._match import asks_for_websocket
+from aiostub._websockets import NO_VERDICT
+from aiostub.exceptions import RouteError, StubStateError
 from aiostub.faults import Fault
 
 if TYPE_CHECKING:
     from aiostub._exchange import Exchange
-    from aiostub._far_end import ServerSide
     from aiostub._registry import Registry
     from aiostub._steps import Serve
 
 _silent = logging.getLogger("aiostub.access")
 _silent.setLevel(logging.CRITICAL)
+_logger = logging.getLogger("aiostub")
 
-_serving: ContextVar[Exchange] = ContextVar("aiostub_serving")
+# aiohttp takes 0 for no limit. By then the handlers have had their time to end.
+_SHUTDOWN = 0.01
+_PATIENCE = 1.0  # seconds of the loop's clock that a cancelled handler has for its own cleanup
+_OTHER_THREAD = 5.0  # seconds that the loop of another thread has for an application's cleanup
+
+
+class _Served(NamedTuple):
+    """What an application is answering."""
+
+    exchange: Exchange
+    side: ServerSide
+
+
+_serving: ContextVar[_Served] = ContextVar("aiostub_serving")
 
 
 def _application_of(answer: Callable[[Any, Any], Any]) -> web.Application:
     """Return an application of one function, for every path that it is asked for."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        exchange = _serving.get()
+        exchange = _serving.get().exchange
         request.match_info.clear()
         request.match_info.update(exchange.request.path_params)
         response: web.StreamResponse = await answer(request, exchange)
@@ -58,7 +78,7 @@ def running_app(registry: Registry, serve: Serve) -> RunningApp:
     """Return the application of a step, which is started once for each stub and loop."""
     loop = asyncio.get_running_loop()
     app = registry.apps.get((serve, loop))
-    if app is None:
+    if app is None or app.ended:
         app = registry.apps[serve, loop] = RunningApp(serve, loop, registry.note)
     return app
 
@@ -71,9 +91,8 @@ class _End(AccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         if self.logger.isEnabledFor(logging.INFO):
             super().log(request, response, time)
-        side = cast("ServerSide | None", request.transport)
-        if side is not None and response.keep_alive:
-            side.exchange.answered()
+        if request.transport is not None and response.keep_alive:
+            _serving.get().exchange.answered()
 
 
 def _runner(serve: Serve) -> web.AppRunner:
@@ -81,7 +100,7 @@ def _runner(serve: Serve) -> web.AppRunner:
         own, log = serve.application, access_logger
     else:
         own, log = _application_of(serve.answer), _silent
-    return web.AppRunner(own, shutdown_timeout=0, access_log_class=_End, access_log=log)
+    return web.AppRunner(own, shutdown_timeout=_SHUTDOWN, access_log_class=_End, access_log=log)
 
 
 class RunningApp:
@@ -91,113 +110,204 @@ class RunningApp:
         self, serve: Serve, loop: asyncio.AbstractEventLoop, note: Callable[[BaseException], None]
     ) -> None:
         self.loop = loop
-        self._said = str(serve)
+        self._serve = serve
         self._note = note
         self._runner = _runner(serve)
-        self._answer: Callable[[Any], Awaitable[web.StreamResponse]] | None = None
-        self._starting: asyncio.Task[None] | None = None
+        self._server: web.Server | None = None
+        self._answer: Callable[[Any], Awaitable[web.StreamResponse]]
         self._handlers: set[asyncio.Task[Any]] = set()
+        self._ready: asyncio.Future[None] = loop.create_future()
+        self._leave: asyncio.Future[None] = loop.create_future()
+        self._life: asyncio.Task[None]
+        self._life = serve.context.copy().run(loop.create_task, self._live())
 
     @property
     def started(self) -> bool:
         """Tell whether it can be asked."""
-        return self._answer is not None
+        return self._server is not None
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether it has been cleaned up: somebody cancels all tasks now and then."""
+        started = self._ready.done() and self._ready.exception() is None
+        return started and self._server is None
 
     async def start(self) -> None:
-        """Start the application, if nobody has yet.
+        """Wait until the application has started.
 
         Raises:
             BaseException: what its startup raised.
         """
-        if self._starting is None:
-            self._starting = self.loop.create_task(self._start())
-        await asyncio.shield(self._starting)
+        await asyncio.wait([self._ready])
+        self._ready.result()
 
-    async def _start(self) -> None:
-        await self._runner.setup()
-        server = self._runner.server
-        assert server is not None
+    async def _live(self) -> None:
+        try:
+            if await self._starts():
+                await self._leave
+        except asyncio.CancelledError:  # and not where a closed loop destroys the task
+            await self._clean_up()
+            raise
+        await self._clean_up()
+
+    async def _clean_up(self) -> None:
+        self._server = None
+        await self._end_handlers()
+        await self._runner.cleanup()
+
+    async def _starts(self) -> bool:
+        try:
+            await self._set_up()
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self._did_not_start(error)
+            if isinstance(error, NO_VERDICT):
+                raise
+            return False
+        server = self._server = cast("web.Server", self._runner.server)
         self._answer = server.request_handler
         server.request_handler = cast("Any", self._watched)
+        self._ready.set_result(None)
+        return True
+
+    async def _set_up(self) -> None:
+        try:
+            await self._runner.setup()
+        except RuntimeError as error:
+            if "different loop" not in str(error):
+                raise
+            message = (
+                f"{self._serve}: aiohttp ties an application to the event loop in which it first "
+                "ran; mount a new one in each test"
+            )
+            raise RouteError(message) from error
+
+    def _did_not_start(self, error: BaseException) -> None:
+        """Let those that wait for it meet the error, and the strict check raise it."""
+        if isinstance(error, asyncio.CancelledError):
+            error = StubStateError(f"{self._serve}: its startup was cancelled")
+        else:
+            self._note(error)
+        self._ready.set_exception(error)
+        self._ready.exception()  # it is seen: perhaps nobody waits any more
+
+    # Requests.
 
     def ask(self, exchange: Exchange) -> None:
-        """Let the application answer a request."""
-        server, far_end = self._runner.server, exchange.far_end
-        if server is None or far_end is None:
-            return
+        """Let the application answer a request.
+
+        Raises:
+            StubStateError: it has been cleaned up meanwhile.
+        """
+        if self._server is None:
+            message = f"{self._serve} has been cleaned up"
+            raise StubStateError(message)
+        assert exchange.far_end is not None
         frames = None
         if asks_for_websocket(exchange.request):
             frames = FrameLog(self.loop.time)
             exchange.call._frames = frames.frames
-        far_end.serve(server(), frames, exchange)
+        hear = None if frames is None else frames.received
+        side = ServerSide(exchange.far_end, exchange.answer_began, hear)
+        context = self._serve.context.copy()
+        context.run(_serving.set, _Served(exchange, side))
+        hear_client = None if frames is None else frames.sent
+        context.run(exchange.far_end.serve, self._server(), side, hear_client)
 
     async def _watched(self, request: web.Request) -> web.StreamResponse:
-        side, task = cast("ServerSide", request.transport), asyncio.current_task()
-        exchange = side.exchange
+        exchange, side = _serving.get()
+        task = asyncio.current_task()
         assert task is not None
-        assert self._answer is not None
         self._handlers.add(task)
-        _serving.set(exchange)
         try:
-            return await self._answer(request)
+            response = await self._answer(request)
         except Fault as fault:
-            await _strike(exchange, fault, begun=side.wrote)
+            side.detach()  # it is not the application that goes on
+            _strike(exchange, fault, begun=side.wrote)
             raise asyncio.CancelledError from None
         except web.HTTPException:
             raise
         except Exception as error:
             exchange.judge(error)
             raise
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        except NO_VERDICT:
             raise
         except BaseException as error:  # pytest.fail() and its like
             self._note(error)
-            raise web.HTTPInternalServerError from error
+            raise RuntimeError(str(error)) from error
+        else:
+            self._check(response)
+            return response
         finally:
             self._handlers.discard(task)
 
+    def _check(self, response: object) -> None:
+        """Note a handler that forgot its response; aiohttp says so in its log alone."""
+        if not isinstance(response, web.StreamResponse):
+            message = f"{self._serve}: a handler must return a web.StreamResponse, got {response!r}"
+            self._note(RouteError(message))
+
     # The end.
 
-    async def clean_up(self) -> None:
-        """Cancel the handlers that still run, and clean the application up.
+    def leave(self) -> None:
+        """Begin to clean up; `left` waits for it."""
+        _leaving.add(self._life)  # an event loop keeps no task alive
+        self._life.add_done_callback(_leaving.discard)
+        if not self._leave.done():
+            self._leave.set_result(None)
+        if not self._ready.done():
+            self._life.cancel()
 
-        Raises:
-            BaseException: what its cleanup raised.
-        """
-        for task in tuple(self._handlers):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            if self._starting is not None and not self._starting.done():
-                self._starting.cancel()
-                await self._starting
-        if self.started:
-            await self._runner.cleanup()
+    async def left(self) -> None:
+        """Clean up; what goes wrong then is noted."""
+        self.leave()
+        await asyncio.wait([self._life])
+        self.note_end()
 
-    async def clean_up_and_note(self) -> None:
-        """Clean up, and let the strict check raise what goes wrong."""
-        try:
-            await self.clean_up()
-        except Exception as error:  # noqa: BLE001 - it is raised again by the check
+    def note_end(self) -> bool:
+        """Note what went wrong if the application is cleaned up already, and tell whether it is."""
+        if not self._life.done():
+            return False
+        error = None if self._life.cancelled() else self._life.exception()
+        if error is not None:
             self._note(error)
+        return True
 
-    def cannot_clean_up(self) -> None:
+    async def _end_handlers(self) -> None:
+        """Cancel the handlers that still run, and let them end."""
+        handlers = tuple(self._handlers)
+        for task in handlers:
+            task.cancel()
+        if handlers:
+            _, others = await asyncio.wait(handlers, timeout=_PATIENCE)
+            if others:
+                _logger.warning("%s: a handler goes on although it was cancelled", self._serve)
+
+    def cannot_clean_up(self, reason: str) -> None:
         """Say that the application's cleanup did not run."""
-        if self.started:
-            message = (
-                f"{self._said} was not cleaned up, because its event loop does not run any more; "
-                "leave the stub with `async with`, in that loop"
-            )
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        message = (
+            f"{self._serve} was not cleaned up, because {reason}; "
+            "leave the stub with `async with`, in the event loop of the requests"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=7)
 
 
-async def _strike(exchange: Exchange, fault: Fault, *, begun: bool) -> None:
+_leaving: set[asyncio.Task[None]] = set()
+
+
+def _strike(exchange: Exchange, fault: Fault, *, begun: bool) -> None:
+    assert exchange.far_end is not None
+    if exchange.far_end.wire.is_closing():  # there is nobody left to meet it
+        return
     if begun:
-        await exchange.player().strike(fault)
-    else:
-        await exchange.fail(Failure(fault))
-
-
-_cleaning: set[asyncio.Task[None]] = set()
+        exchange._spawn(exchange.player().strike, fault)
+        return
+    try:
+        exchange._spawn(exchange.fail, Failure(fault))
+    except RouteError as error:
+        exchange.registry.note(error)
+        exchange.fail_client(error)
 
 
 async def clean_up(registry: Registry) -> None:
@@ -206,39 +316,54 @@ async def clean_up(registry: Registry) -> None:
     apps, registry.apps = list(registry.apps.values()), {}
     for app in apps:
         if app.loop is here:
-            await app.clean_up_and_note()
+            await app.left()
+        elif app.loop.is_running():
+            await _clean_up_in_other_thread(app)
         else:
-            _clean_up_elsewhere(app)
+            _clean_up_at_rest(app)
 
 
 def clean_up_now(registry: Registry) -> None:
-    """Clean up what a stub has started, as far as it can be done without waiting."""
+    """Clean up what a stub has started, as far as it can be done without an event loop."""
     apps, registry.apps = list(registry.apps.values()), {}
     for app in apps:
-        if _runs_here(app.loop):
-            task = app.loop.create_task(app.clean_up())
-            _cleaning.add(task)
-            task.add_done_callback(_cleaning.discard)
+        if app.loop is _loop_here():
+            app.leave()
+        elif app.loop.is_running():
+            _wait_for_other_thread(app)
         else:
-            _clean_up_elsewhere(app)
+            _clean_up_at_rest(app)
 
 
-def _clean_up_elsewhere(app: RunningApp) -> None:
-    if app.loop.is_running():
-        asyncio.run_coroutine_threadsafe(app.clean_up(), app.loop)
-    elif app.loop.is_closed() or _some_loop_runs_here():
-        app.cannot_clean_up()
-    else:
-        app.loop.run_until_complete(app.clean_up_and_note())
-
-
-def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    return _some_loop_runs_here() and asyncio.get_running_loop() is loop
-
-
-def _some_loop_runs_here() -> bool:
+async def _clean_up_in_other_thread(app: RunningApp) -> None:
+    done = asyncio.run_coroutine_threadsafe(app.left(), app.loop)
     try:
-        asyncio.get_running_loop()
+        await asyncio.wait_for(asyncio.wrap_future(done), _OTHER_THREAD)
+    except asyncio.TimeoutError:
+        app.cannot_clean_up("its event loop, in another thread, has something else to do")
+
+
+def _wait_for_other_thread(app: RunningApp) -> None:
+    done = asyncio.run_coroutine_threadsafe(app.left(), app.loop)
+    try:
+        done.result(_OTHER_THREAD)
+    except concurrent.futures.TimeoutError:
+        app.cannot_clean_up("its event loop, in another thread, has something else to do")
+
+
+def _clean_up_at_rest(app: RunningApp) -> None:
+    if app.note_end():  # its loop was run by asyncio.run(), which ended it
+        return
+    if app.loop.is_closed():
+        app.cannot_clean_up("its event loop is closed")
+    elif _loop_here() is not None:
+        app.cannot_clean_up("its event loop does not run any more")
+    else:
+        app.loop.run_until_complete(app.left())
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None

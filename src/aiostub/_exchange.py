@@ -277,6 +277,8 @@ class Exchange(abc.ABC):
         if isinstance(action, Send) and not action.reply.takes_time and self._expects_answer():
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         else:
+            if isinstance(action, Serve) and self.far_end is not None:
+                self.far_end.hold()
             self.loop.call_soon(self._answer)
 
     def _answer(self) -> None:
@@ -430,7 +432,7 @@ class Exchange(abc.ABC):
         else:
             self.fail_client(error)
 
-    def judge(self, error: Exception) -> None:
+    def judge(self, error: BaseException) -> None:
         """Note what a served handler should not have raised.
 
         Raises:
@@ -438,7 +440,7 @@ class Exchange(abc.ABC):
         """
         if isinstance(error, Fault):
             raise error
-        gone = self.far_end is None or self.far_end.wire.is_closing()
+        gone = self.far_end is None or self.far_end.is_deserted
         if not (gone and isinstance(error, ConnectionError)):
             self.registry.note(error)
 

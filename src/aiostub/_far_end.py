@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.streams import StreamReader
 
-    from aiostub._frames import FrameLog
     from aiostub._request import Headers
 
 FAR_END = "aiostub.far_end"  # the extra info of a client's transport that leads here
@@ -129,10 +128,13 @@ class ServerSide:
     """
 
     def __init__(
-        self, far_end: FarEnd, exchange: Any, hear: Callable[[bytes], None] | None
+        self,
+        far_end: FarEnd,
+        began: Callable[[bytes], bool],
+        hear: Callable[[bytes], None] | None,
     ) -> None:
-        self.exchange = exchange  # for the application, to know what it answers
-        self.wrote = False
+        self.wrote = False  # the head of its answer, at least
+        self._began = began
         self._far_end = far_end
         self._hear = hear
         self._attached = True
@@ -157,7 +159,7 @@ class ServerSide:
             return
         data = bytes(memoryview(data))
         if not self.wrote:
-            self.wrote = self.exchange.answer_began(data)
+            self.wrote = self._began(data)
         if self._hear is not None:
             self._hear(data)
         self._far_end.write(data)
@@ -225,6 +227,12 @@ class FarEnd(BaseProtocol):
         return cast("ResponseHandler", self.wire.peer.get_protocol())
 
     @property
+    def is_deserted(self) -> bool:
+        """Tell whether nobody is at the other end."""
+        peer = getattr(self.wire, "peer", self.wire)  # which a socket does not have
+        return self.wire.is_closing() or peer.is_closing()
+
+    @property
     def is_idle(self) -> bool:
         """Tell whether no request is under way."""
         return self._reader is None
@@ -266,17 +274,34 @@ class FarEnd(BaseProtocol):
             self._forget()
             if self.server is not None:
                 self._leave_server(None)
+            self.wire.resume_reading()
             if self._half_closed:
                 self.wire.close()
 
     # A web server that answers.
 
-    def serve(self, server: asyncio.Protocol, frames: FrameLog | None, exchange: Any) -> None:
-        """Let the protocol of a server answer this request: it gets what came, and what will."""
-        self._side = ServerSide(self, exchange, None if frames is None else frames.received)
-        self._hear_client = None if frames is None else frames.sent
+    def hold(self) -> None:
+        """Take no more of the request until a server is there, which reads as fast as it can."""
+        self.wire.pause_reading()
+
+    def serve(
+        self,
+        server: asyncio.Protocol,
+        side: ServerSide,
+        hear_client: Callable[[bytes], None] | None,
+    ) -> None:
+        """Let the protocol of a server answer this request: it gets what came, and what will.
+
+        Args:
+            server: the protocol.
+            side: its transport.
+            hear_client: told what comes after the request.
+        """
+        self._side = side
+        self._hear_client = hear_client
         self.server = server
-        server.connection_made(cast("asyncio.Transport", self._side))
+        self.wire.resume_reading()
+        server.connection_made(cast("asyncio.Transport", side))
         if self._paused:
             server.pause_writing()
         for data in self.raw:
@@ -300,6 +325,15 @@ class FarEnd(BaseProtocol):
         super().resume_writing()
         if self.server is not None:
             self.server.resume_writing()
+
+    # What a body asks for whose reader is slow or fast. This one takes everything at once; who
+    # answers is to say how fast the wire is read.
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self, *_: object, **__: object) -> None:
+        pass
 
     # asyncio.Protocol
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiostub._registry import Registry
 
-_Closed = Callable[["InjectedConnector", "BaseException | None"], None]
+_Closed = Callable[["InjectedConnector", "BaseException | None"], Awaitable[None]]
 
 
 class InjectedConnector(TCPConnector):
@@ -54,11 +54,11 @@ class InjectedConnector(TCPConnector):
 class _Closing:
     """Wait for a connector to close, then let its stub look at what was left over."""
 
-    def __init__(self, done: Awaitable[None], then: Callable[[], None] | None) -> None:
+    def __init__(self, done: Awaitable[None], then: Callable[[], Awaitable[None]] | None) -> None:
         self._done = done
         self._then = then
 
     def __await__(self) -> Generator[Any, None, None]:
         yield from self._done.__await__()
         if self._then is not None:
-            self._then()
+            yield from self._then().__await__()

@@ -19,6 +19,7 @@ from aiostub._match import (
     Mismatch,
     Rule,
     Undecided,
+    asks_for_websocket,
     build_rules,
     canonical,
     nearness,
@@ -322,6 +323,7 @@ def unmatched_error(
         redirected_from=redirected_from,
         base=None if registries[0].base_url is None else str(registries[0].base_url),
         loopback=is_loopback(request.url),
+        websocket=asks_for_websocket(request),
         name=registries[0].name,
     )
     return registries[0].note_unmatched(UnmatchedRequest(text), request, nears)

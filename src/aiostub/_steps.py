@@ -6,7 +6,8 @@ An action is a plain value. Who carries it out is the wire's affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Serve:
     said: str  # what a text calls it
     application: Any = None
     answer: Callable[[Any, Any], Any] | None = None
+    context: Context = field(default_factory=copy_context)  # in which it was registered
 
     def __str__(self) -> str:
         return self.said

@@ -202,14 +202,18 @@ class Stub(CallAssertions):
         self._connectors.add(connector)
         return connector
 
-    def _connector_closed(self, connector: InjectedConnector, error: BaseException | None) -> None:
+    async def _connector_closed(
+        self, connector: InjectedConnector, error: BaseException | None
+    ) -> None:
         self._connectors.discard(connector)
-        self._check_if_unused(error)
+        await self._end_if_unused(error)
 
-    def _check_if_unused(self, error: BaseException | None) -> None:
-        """Check a stub that was never started when its last connector or socket is closed."""
-        if not (self._was_started or self._connectors or self._sites):
-            self._clean_up_now()
+    async def _end_if_unused(self, error: BaseException | None) -> None:
+        """Clean up when the last connector or socket is closed, and check what never started."""
+        if self._started or self._connectors or self._sites:
+            return
+        await self._clean_up()
+        if not self._was_started:
             self._registry.check(error)
 
     @asynccontextmanager
@@ -247,9 +251,7 @@ class Stub(CallAssertions):
         finally:
             await site.close()
             self._sites.discard(site)
-            if not (self._was_started or self._connectors or self._sites):
-                await self._clean_up()
-            self._check_if_unused(error)
+            await self._end_if_unused(error)
 
     def _asked(self) -> tuple[Registry, ...]:
         """Return who is asked for an answer: this stub first, whoever is started besides."""

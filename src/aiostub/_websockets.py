@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from aiostub._router import Router
 
 MAX_MESSAGE_SIZE = 4 * 1024 * 1024  # aiohttp's own default
+
+# What ends a task or the event loop, and says nothing about the function that it comes out of.
+NO_VERDICT = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 Talk = Callable[..., Awaitable[object]]
 
@@ -191,7 +195,9 @@ class Conversation:
         known: Mapping[str, Any] = {"request": exchange.request, **exchange.request.path_params}
         try:
             await self.talk(ws, **{name: known[name] for name in known if name in self.names})
-        except Exception as error:  # noqa: BLE001 - noted, and raised again at the end
+        except NO_VERDICT:
+            raise
+        except BaseException as error:  # noqa: BLE001 - noted, and raised again at the end
             exchange.judge(error)
             await ws.close(code=1011)
         else:
