@@ -48,6 +48,10 @@ virtual_time = (
     pytest.mark.looptime if has_looptime else pytest.mark.skip(reason="looptime is not installed")
 )
 
+has_trustme = pytest.mark.skipif(
+    importlib.util.find_spec("trustme") is None, reason="trustme is not installed"
+)
+
 
 # The pages, read
 
@@ -206,6 +210,7 @@ SNIPPETS = [block for block in BLOCKS if not block.file]
 def as_parameter(block: Block) -> object:
     """Return a block as a parameter of a test."""
     marks = [virtual_time] if block.run == "looptime" else []
+    marks += [has_trustme] if "tls=True" in block.source else []
     return pytest.param(block, id=str(block), marks=marks)
 
 

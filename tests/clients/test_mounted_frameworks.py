@@ -1,14 +1,13 @@
 """Applications of other frameworks, mounted through adapters: Flask and Starlette."""
 
 import contextlib
+import re
+from pathlib import Path
 
 import aiohttp
 import flask
 import pytest
 from a2wsgi import WSGIMiddleware
-from aiohttp import web
-from aiohttp_asgi import ASGIResource
-from aiohttp_wsgi import WSGIHandler
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
@@ -56,20 +55,15 @@ def starlette_app(events):
     return Starlette(routes=routes, lifespan=lifespan)
 
 
-def with_wsgi(app):
-    """Adapt a WSGI application with aiohttp-wsgi."""
-    adapted = web.Application()
-    adapted.router.add_route("*", "/{path_info:.*}", WSGIHandler(app).handle_request)
-    return adapted
+def adapter(framework):
+    """Return the adapter that the page on far ends has for a kind of applications."""
+    page = (Path(__file__).parents[2] / "docs" / "far-ends.md").read_text(encoding="utf-8")
+    names = {}
+    exec(re.search(rf"{framework}.*?```py\n(.*?)```", page, re.DOTALL)[1], names)
+    return names["adapted"]
 
 
-def with_asgi(app):
-    """Adapt an ASGI application with aiohttp-asgi."""
-    adapted = web.Application()
-    resource = ASGIResource(app, root_path="/")
-    adapted.router.register_resource(resource)
-    resource.lifespan_mount(adapted)
-    return adapted
+with_asgi, with_wsgi = adapter("other ASGI"), adapter("other WSGI")
 
 
 @pytest.fixture
@@ -79,13 +73,15 @@ async def session():
         yield session
 
 
-@pytest.mark.parametrize("adapter", ["aiohttp-wsgi", "aiohttp-asgi, a2wsgi"])
-async def test_flask_answers(session, adapter):
+@pytest.mark.parametrize(
+    "adapted",
+    [with_wsgi, lambda app: with_asgi(WSGIMiddleware(app))],
+    ids=["aiohttp-wsgi", "a2wsgi in aiohttp-asgi"],
+)
+async def test_flask_answers(session, adapted):
     """It sees the URL that the client asked for, and its form."""
-    app = flask_app()
-    adapted = with_wsgi(app) if adapter == "aiohttp-wsgi" else with_asgi(WSGIMiddleware(app))
     async with Stub() as stub:
-        stub.mount(API, adapted)
+        stub.mount(API, adapted(flask_app()))
         async with session.post("/notes/ada?page=2", data={"by": "ada"}) as response:
             answer = (response.status, await response.json())
 
