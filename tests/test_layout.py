@@ -47,6 +47,7 @@ ORDER = (
     "_exchange",
     "_client_exchange",
     "_socket_exchange",
+    "_socket_end",
     "_sockets",
     "_wire",
     "_intercept",

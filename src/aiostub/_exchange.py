@@ -95,6 +95,7 @@ class Exchange(abc.ABC):
         "request",
     )
 
+    has_arrived = False  # at a server of its own, the one that its URL names
     call: Call
     request: Request
 
@@ -164,7 +165,12 @@ class Exchange(abc.ABC):
         if self.registry.stopped or len(self.registries) > 1:
             left = [registry for registry in self.registries if not registry.stopped]
             self.registries = left or self.registries[:1]
-        decision = dispatch(self.registries, self.request, declined=self._declined)
+        decision = dispatch(
+            self.registries,
+            self.request,
+            declined=self._declined,
+            has_arrived=self.has_arrived,
+        )
         if not isinstance(decision, Undecided):
             self._settle(decision)
 

@@ -233,6 +233,7 @@ def dispatch(
     *,
     declined: Container[Route] = (),
     use: bool = True,
+    has_arrived: bool = False,
 ) -> Decision:
     """Decide what becomes of a request, and use up the step that answers it.
 
@@ -241,6 +242,7 @@ def dispatch(
         request: as far as it has come.
         declined: routes whose handlers have said that they do not answer it.
         use: whether the step is used up, or only looked at.
+        has_arrived: it came over a socket of ours, so that no server of this process is ahead.
     """
     place = canonical(request.url)
     nobody: list[NoAnswer] = []
@@ -256,11 +258,15 @@ def dispatch(
     for registry in registries:
         if _lets_through(registry, request, place):
             return PassThrough(registry)
-    return _dispatch_unmatched(registries, request, nobody)
+    return _dispatch_unmatched(registries, request, nobody, has_arrived=has_arrived)
 
 
 def _dispatch_unmatched(
-    registries: Sequence[Registry], request: Request, nobody: Sequence[NoAnswer]
+    registries: Sequence[Registry],
+    request: Request,
+    nobody: Sequence[NoAnswer],
+    *,
+    has_arrived: bool,
 ) -> Decision:
     """Decide about a request that no route answers and no rule names.
 
@@ -268,7 +274,7 @@ def _dispatch_unmatched(
     only when more has arrived, the decision waits.
     """
     lets_go = next((r for r in registries if r.unmatched == "passthrough"), None)
-    if lets_go is None and is_test_server(request.url):
+    if lets_go is None and not has_arrived and is_test_server(request.url):
         lets_go = registries[0]
     spent = any(each.spent for each in nobody)
     if not spent and any(each.perhaps for each in nobody):

@@ -5,21 +5,21 @@ Rules of the file:
 - What can only happen inside an aiohttp client becomes the nearest thing on the wire: a timer of
   the client's is silence, a failure of its connection a reset (TCP RST), and what nobody answers
   a 501 with the text.
+- The call's error is what the client was made to meet; what it makes of that, nobody here sees.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientResponseError
 
 from aiostub import _explain
 from aiostub._calls import Call, Origin
 from aiostub._exchange import Exchange
-from aiostub._play import send
+from aiostub._play import Player, send
 from aiostub._reply import Reply
 from aiostub._request import Request
 from aiostub.exceptions import AiostubError, RouteError, StubStateError
@@ -32,14 +32,18 @@ if TYPE_CHECKING:
     from aiostub._far_end import FarEnd
     from aiostub._registry import Registry
     from aiostub._steps import TimerName
+    from aiostub.faults import Fault
 
-_logger = logging.getLogger("aiostub")
+_SAID = range(400, 600)  # a status with which an answer can stand for an exception
+_ONLY_SLOW = frozenset({"drip", "stall"})  # the client need not take them for an error
 
 
 class SocketExchange(Exchange):
     """A request of a client that is no session of this process's."""
 
     __slots__ = ()
+
+    has_arrived = True
 
     def __init__(
         self,
@@ -62,14 +66,16 @@ class SocketExchange(Exchange):
         """Let the client meet what comes nearest to an exception."""
         assert self.far_end is not None
         self.call._error = error
-        if isinstance(error, AiostubError):
+        if self.call.status is not None:  # the head of an answer is on its way
+            self._break_off(error)
+        elif isinstance(error, AiostubError):
             self._say(501, str(error))
         elif isinstance(error, asyncio.TimeoutError):
             self._served_nothing()
+        elif isinstance(error, ClientResponseError) and error.status in _SAID:
+            self._say(error.status, error.message)
         elif isinstance(error, (OSError, ClientError)):
-            self._served_nothing()
-            self.far_end.reset()
-            self.end(error)
+            self._break_off(error)
         else:
             self._say(500, f"{type(error).__name__}: {error}")
 
@@ -79,22 +85,43 @@ class SocketExchange(Exchange):
         send(self.far_end, self.request.method, Reply(status, text=text))
         self.answered()
 
+    def _break_off(self, error: BaseException) -> None:
+        assert self.far_end is not None
+        if self.call.status is None:
+            self._served_nothing()
+        self.far_end.reset()
+        self.end(error)
+
     def _served_nothing(self) -> None:
         self.call.elapsed = self.loop.time() - self.call.started
 
     def _exception_of(self, failure: Failure) -> BaseException:
         if failure.fault is not None:
             return ConnectionResetError(str(failure.fault))
+        if isinstance(failure.exc, ClientResponseError) and failure.exc.status in _SAID:
+            return failure.exc
         kind = failure.exc if isinstance(failure.exc, type) else type(failure.exc)
         if issubclass(kind, asyncio.TimeoutError):
             return asyncio.TimeoutError()
         return ConnectionResetError(f"in place of {kind.__name__}")
+
+    def player(self) -> Player:
+        """Return what plays replies and faults to the client."""
+        assert self.far_end is not None
+        return _Witness(self.far_end, self.request.method, self._met)
+
+    def _met(self, fault: Fault) -> None:
+        """Remember the fault that the client meets, if it is one that ends the answer."""
+        if fault.name not in _ONLY_SLOW:
+            kind = ConnectionResetError if fault.name == "reset" else ConnectionError
+            self.call._error = kind(str(fault))
 
     def _fire(self, which: TimerName) -> None:
         """Say nothing: it is for the client to know how long it waits."""
 
     async def _hand_over(self) -> None:
         error = RouteError(_explain.no_way_through(self.request.method, str(self.request.url)))
+        self.registry.note(error)
         self.fail_client(error)
 
     def _let_resend_meet_it(self) -> None:
@@ -119,10 +146,32 @@ class SocketExchange(Exchange):
         self.far_end.finish(self)
 
     def abandon(self) -> None:
-        """End a request that is still in flight when its stub stops."""
+        """End a request that is still in flight when its stub stops, or its socket closes."""
         if self._over:
             return
         assert self.far_end is not None
+        what = "stub was stopped" if self.registry.stopped else "socket was closed"
+        request = f"{self.request.method} {self.request.url}"
         far_end = self.far_end
-        self.end(StubStateError("the stub was stopped"))
+        self.end(StubStateError(f"the {what} while {request} was in flight"))
         far_end.abort()
+
+
+class _Witness(Player):
+    """Tell of each fault that is played."""
+
+    def __init__(self, far_end: FarEnd, method: str, tell: Callable[[Fault], None]) -> None:
+        super().__init__(far_end, method)
+        self._tell = tell
+
+    async def fail(self, fault: Fault) -> None:
+        self._tell(fault)
+        await super().fail(fault)
+
+    async def strike(self, fault: Fault) -> None:
+        self._tell(fault)
+        await super().strike(fault)
+
+    async def _spoil(self, reply: Reply, fault: Fault) -> None:
+        self._tell(fault)
+        await super()._spoil(reply, fault)

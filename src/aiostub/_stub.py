@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -216,10 +216,9 @@ class Stub(CallAssertions):
         if not self._was_started:
             self._registry.check(error)
 
-    @asynccontextmanager
-    async def serve(
+    def serve(
         self, *, origin: str | URL | None = None, tls: bool = False
-    ) -> AsyncIterator[str]:
+    ) -> AbstractAsyncContextManager[str]:
         """Serve the same routes on a socket, for clients that are no aiohttp of this process.
 
         Listens on a free port of 127.0.0.1 in the running event loop while the ``async with``
@@ -230,17 +229,21 @@ class Stub(CallAssertions):
                 ``base_url``, or else the socket's own.
             tls: whether it speaks TLS, with a certificate of the authority `ca_pem`.
 
-        Yields:
-            The URL of the socket, without a slash at its end.
+        Returns:
+            A context manager that gives the URL of the socket, without a slash at its end.
 
         Raises:
             RouteError: *origin* is none, or the trustme package is missing.
             UnsatisfiedStub: as when leaving the stub, if it was never started.
         """
+        return self._serving(self._origin(origin), self._authority() if tls else None)
+
+    @asynccontextmanager
+    async def _serving(self, origin: URL | None, authority: Authority | None) -> AsyncIterator[str]:
         from aiostub._sockets import Site  # noqa: PLC0415 - it is loaded only if used
 
-        site = Site(self._asked, self._origin(origin), self._authority() if tls else None)
-        url = await site.open()
+        site = Site(self._asked, origin, authority)
+        url = site.open()
         self._sites.add(site)
         error: BaseException | None = None
         try:
