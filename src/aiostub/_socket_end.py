@@ -44,6 +44,7 @@ _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 # SO_LINGER: on, for no time.
 _RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_GAP = 0.02  # seconds between what is sent and a reset
 _PATIENCE = 1.0  # seconds in which a client that has stopped sending must have got something
 
 
@@ -68,7 +69,6 @@ class SocketEnd(FarEnd):
         self._body_left = 0  # of a body whose length is known
         self._last_bytes = b""  # of a body in chunks
         self._is_last = False  # no other request can follow
-        self._resets = False
         self._wrote = False
         self._patience: asyncio.TimerHandle | None = None
 
@@ -146,6 +146,7 @@ class SocketEnd(FarEnd):
         message, payload = messages[0]
         self._body_left = int(message.headers.get("Content-Length", 0))
         self._last_bytes = b""
+        self._wrote = False
         return message, payload
 
     def _next_of_body(self) -> bytes:
@@ -288,18 +289,23 @@ class SocketEnd(FarEnd):
 
     def reset(self) -> None:
         self._reader = None
-        self._is_last = self._resets = True
-        raw = self.wire.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.wire.set_write_buffer_limits(high=0)
-        if not self._paused:  # else what was written before has still to leave
-            self.wire.abort()
+        self._is_last = True
+        if self._wrote:  # the client reads that first, and many forget it when they meet a reset
+            self._loop.call_later(_GAP, self._reset_when_sent)
+        else:
+            self._reset()
 
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._resets:
-            self.wire.abort()
+    def _reset_when_sent(self) -> None:
+        if self.wire.get_write_buffer_size() and not self.wire.is_closing():
+            self._loop.call_later(_GAP, self._reset_when_sent)
+        else:
+            self._reset()
+
+    def _reset(self) -> None:
+        raw = self.wire.get_extra_info("socket")
+        if raw is not None and not self.wire.is_closing():
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.wire.abort()
 
 
 _BAD_REQUEST = (
