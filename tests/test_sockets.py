@@ -24,7 +24,7 @@ from wire import PATIENCE, dial, fetch
 from yarl import URL
 
 import aiostub
-from aiostub import RouteError, UnsatisfiedStub, faults
+from aiostub import RouteError, UnsatisfiedStub, _socket_end, faults
 
 AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
 API = "https://api.example.com"
@@ -37,6 +37,12 @@ def stub():
     return aiostub.Stub()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """A far end that waits no longer than a moment for a client that may have left."""
+    monkeypatch.setattr(_socket_end, "_PATIENCE", 0.01)
+
+
 def whole(url: str) -> tuple[int, bytes]:
     """Ask as a blocking client does."""
     with urllib.request.urlopen(url, timeout=PATIENCE) as response:
@@ -47,7 +53,7 @@ async def until(happened: Any) -> None:
     """Let the loop turn until something is the case."""
 
     async def poll():
-        while not happened():
+        while not happened():  # noqa: ASYNC110 - some of it happens in threads
             await asyncio.sleep(0.001)
 
     await asyncio.wait_for(poll(), PATIENCE)
@@ -230,7 +236,7 @@ class TestTheRoutesAndTheLog:
 
         through, served = stub.calls
         assert (through.passed_through, served.passed_through) == (True, False)
-        assert (str(through.request.url), str(served.request.url)) == (f"{url}/", f"{API}/")
+        assert (str(through.request.url), str(served.request.url)) == (url, f"{API}/")
 
     async def test_a_session_is_answered_in_memory_where_a_route_matches(self, stub):
         """A route for any host answers before the request gets to the socket."""
@@ -465,21 +471,16 @@ class TestStrictness:
 
 
 class TestTheEndOfEverything:
-    async def test_requests_in_flight_end_with_the_socket(self, stub):
-        """The client loses its connection, the log says why."""
+    async def test_another_socket_ends_nothing_of_this_one(self, stub):
+        """Each has connections of its own."""
         route = stub.get("/").hang()
 
         async with stub.serve() as url, dial(url) as wire:
             wire.ask()
             await route.wait_called()
-            await asyncio.sleep(0)
-            closing = stub.serve()
-            await closing.__aenter__()
-            await closing.__aexit__(None, None, None)  # another one: it ends nothing here
-            assert stub.calls.last.error is None
-
-        call = stub.calls.last
-        assert isinstance(call.error, aiostub.StubStateError) or "left" in str(call.error)
+            async with stub.serve():
+                pass
+            assert stub.calls.last.outcome == "pending"
 
     async def test_a_hanging_client_is_let_go_by_the_socket(self, stub):
         """It reads the end of the stream, or a reset."""
@@ -705,16 +706,16 @@ class TestHttp:
         async with stub.serve() as url, dial(url) as wire:
             wire.ask("/slow")
             wire.ask("/fast")
-            await stub.calls.first.route.wait_called() if stub.calls else await until(
-                lambda: stub.calls
-            )
+            await until(lambda: stub.calls)
             assert len(stub.calls) == 1
             go_on.set()
             assert [(await wire.answer()).text for _ in range(2)] == ["slow", "fast"]
 
     async def test_a_request_may_come_byte_by_byte(self, wire, stub):
         """With a body in chunks."""
-        for byte in b"PUT /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n":
+        for byte in (
+            b"PUT /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+        ):
             wire.send(bytes([byte]))
             await asyncio.sleep(0)
 
@@ -991,7 +992,7 @@ class TestHandlersAndStreams:
 
             assert len(taken) < 100
 
-    async def test_a_stream_is_closed_when_its_client_goes_away(self, stub):
+    async def test_a_stream_is_closed_when_its_client_goes_away(self, stub, impatient):
         """At once, though it has nothing to send."""
         closed = asyncio.Event()
 
@@ -1010,7 +1011,7 @@ class TestHandlersAndStreams:
             await asyncio.wait_for(closed.wait(), PATIENCE)
             assert stub.calls.last.status == 200
 
-    async def test_a_handler_is_cancelled_when_its_client_goes_away(self, stub):
+    async def test_a_handler_is_cancelled_when_its_client_goes_away(self, stub, impatient):
         """And the call has ended."""
         cancelled = asyncio.Event()
 
@@ -1425,7 +1426,11 @@ class TestClientsOfTheStandardLibrary:
             parts = URL(url)
             connection = http.client.HTTPConnection(parts.host, parts.port, timeout=PATIENCE)
             got = []
-            for method, body in (("GET", None), ("POST", b"x" * 200_000), ("PUT", iter([b"c", b"d"]))):
+            for method, body in (
+                ("GET", None),
+                ("POST", b"x" * 200_000),
+                ("PUT", iter([b"c", b"d"])),
+            ):
                 connection.request(method, "/a", body=body)
                 got.append(connection.getresponse().read())
             connection.close()
@@ -1434,7 +1439,7 @@ class TestClientsOfTheStandardLibrary:
         async with stub.serve() as url:
             assert await asyncio.to_thread(ask, url) == [b"a", b"a" + b"x" * 200_000, b"acd"]
 
-    async def test_a_blocking_timeout(self, stub):
+    async def test_a_blocking_timeout(self, stub, impatient):
         """The client decides, and the log says that it left."""
         stub.get("/").timeout()
 

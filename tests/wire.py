@@ -55,7 +55,9 @@ class Wire:
     async def answer(self, method: str = "GET") -> Got:
         """Read one answer, framed as HTTP says."""
         first, *lines = (await self.head()).decode("latin-1").split("\r\n")[:-2]
-        headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+        headers = {
+            name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)
+        }
         status = int(re.match(r"HTTP/1\.[01] (\d{3})", first)[1])
         if method == "HEAD" or status in (101, 204, 304):
             body = b""

@@ -45,7 +45,7 @@ _METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 # SO_LINGER: on, for no time.
 _RESET_ON_CLOSE = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _GAP = 0.02  # seconds between what is sent and a reset
-_PATIENCE = 1.0  # seconds in which a client that has stopped sending must have got something
+_PATIENCE = 0.5  # seconds in which a client that has stopped sending must have got something
 
 
 class Place(Protocol):
@@ -79,6 +79,7 @@ class SocketEnd(FarEnd):
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._patience is not None:
             self._patience.cancel()
+        self.wire.close()  # CPython 3.10 warns of a TLS transport that lost its connection unclosed
         super().connection_lost(exc)
         self._place.lost(self)
 
@@ -92,7 +93,7 @@ class SocketEnd(FarEnd):
     def _read_on(self) -> None:
         while self._unread and not self.wire.is_closing():
             if self.message is None:
-                if not self._take_head():
+                if not self._take_request():
                     return
             elif self._payload is not None:
                 self._take(self._next_of_body())
@@ -105,7 +106,7 @@ class SocketEnd(FarEnd):
     def _is_upgraded(self) -> bool:
         return self.server is not None and getattr(self.message, "upgrade", False)
 
-    def _take_head(self) -> bool:
+    def _take_request(self) -> bool:
         """Begin a request when all of its head is there; tell whether it was."""
         if self._is_last:
             self._unread.clear()
