@@ -289,12 +289,12 @@ class Request:
 
 def decoded_body(request: Request) -> bytes:
     """Give the body with its content coding undone."""
-    return request._decoded_body()  # noqa: SLF001 - one file, two views
+    return request._decoded_body()
 
 
 def is_form(request: Request) -> bool:
     """Tell whether the body says that it is a form."""
-    content_type = request._content_type().get_content_type()  # noqa: SLF001 - as above
+    content_type = request._content_type().get_content_type()
     return content_type in (_URLENCODED, _MULTIPART)
 
 
@@ -304,7 +304,7 @@ def parsed_json(request: Request) -> object:
     Raises:
         ValueError: the body is no JSON.
     """
-    views = request._views  # noqa: SLF001 - users get a value of their own from json()
+    views = request._views
     if "json" not in views:
         views["json"] = request.json()
     return views["json"]

@@ -71,7 +71,7 @@ class Place(NamedTuple):
     @classmethod
     def of_caller(cls) -> Place:
         """Return the line of the nearest caller outside of this package."""
-        frame = sys._getframe(1)  # noqa: SLF001 - the one way to it that reads no source files
+        frame = sys._getframe(1)
         while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
             frame = frame.f_back
         return cls(frame.f_code.co_filename, frame.f_lineno)
@@ -432,8 +432,8 @@ class Route(CallAssertions):
         """Register a copy that has served nothing yet with another router."""
         copy = self._copied_for(router)
         copy.is_optional = self.is_optional
-        copy._open = self._open  # noqa: SLF001 - it is one of ours
-        copy._steps = [  # noqa: SLF001
+        copy._open = self._open
+        copy._steps = [
             Step(step.action, step.times, step.counted) for step in self._steps
         ]
         router.insert(copy)
