@@ -18,7 +18,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, web
 
 import aiostub
-from aiostub import RouteError, StubStateError, UnmatchedRequest, faults
+from aiostub import RouteError, StubStateError, UnmatchedRequest, _watch, faults
 
 ORIGIN = "https://api.example.com"
 has_looptime = importlib.util.find_spec("looptime") is not None
@@ -666,7 +666,8 @@ async def test_forms_and_files_arrive():
     async def handle(request):
         form = await request.post()
         file = form["file"]
-        return web.json_response([form["name"], file.filename, file.file.read().decode()])
+        with file.file as content:
+            return web.json_response([form["name"], file.filename, content.read().decode()])
 
     form = aiohttp.FormData()
     form.add_field("name", "Ada")
@@ -1605,6 +1606,8 @@ def test_a_threads_loop_that_is_busy_is_not_waited_for_long(sync, monkeypatch):
         with pytest.warns(RuntimeWarning, match="in another thread, has something else to do"):
             stub.stop() if sync else asyncio.run(leave_stub())
         free.set()
+        in_thread(loop, turns())
+        assert life.events == ["up", "down"]  # but later than the stub's exit
 
 
 def test_one_handler_runs_in_several_loops():
@@ -1678,8 +1681,9 @@ async def test_a_stub_that_is_started_again_starts_the_application_again():
     assert life.events[:3] == ["up", "down", "up"]
 
 
-async def test_nothing_is_left_when_the_stub_has_stopped():
+async def test_nothing_is_left_when_the_stub_has_stopped(monkeypatch):
     """No task, no reference to application, handler or session, in asyncio's debug mode."""
+    monkeypatch.setattr(_watch, "current", None)  # pytest remembers stubs until the test is over
     asyncio.get_running_loop().set_debug(True)
     async with ClientSession() as session:
         async with aiostub.Stub() as stub:

@@ -21,6 +21,8 @@ has_looptime = importlib.util.find_spec("looptime") is not None
 in_virtual_time = (
     pytest.mark.looptime if has_looptime else pytest.mark.skip(reason="looptime is not installed")
 )
+# What a heartbeat in vain leaves behind: aiohttp 3.9 calls it a proper end.
+DEAD = 1000 if aiohttp.__version__.startswith("3.9.") else 1006
 CLOSED = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 
 
@@ -626,7 +628,7 @@ async def test_the_clients_heartbeat_finds_a_talk_dead():
         async with session.ws_connect(FEED, heartbeat=10) as ws:
             message = await ws.receive()
             assert message.type in (WSMsgType.ERROR, WSMsgType.CLOSED)
-            assert ws.close_code == 1006
+            assert ws.close_code == DEAD
     assert 14 < loop.time() < 17
 
 
@@ -656,7 +658,7 @@ async def test_the_stubs_heartbeat_drops_a_client_that_is_deaf():
         stub.ws(FEED, heartbeat=10).handle(talk)
         async with session.ws_connect(FEED, autoping=False):
             await asyncio.sleep(20)
-            assert (await ended)[1] == 1006
+            assert (await ended)[1] == DEAD
 
 
 @in_virtual_time

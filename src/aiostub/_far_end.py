@@ -138,6 +138,7 @@ class ServerSide:
         self._far_end = far_end
         self._hear = hear
         self._attached = True
+        self._closed = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._far_end.wire, name)
@@ -152,10 +153,10 @@ class ServerSide:
         self._attached = False
 
     def is_closing(self) -> bool:
-        return not self._attached or self._far_end.wire.is_closing()
+        return self._closed or not self._attached or self._far_end.wire.is_closing()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._attached:
+        if self._closed or not self._attached:
             return
         data = bytes(memoryview(data))
         if not self.wrote:
@@ -168,6 +169,12 @@ class ServerSide:
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
+        # As asyncio does: the client hears what was written last before it hears of the end.
+        if not self._closed:
+            self._closed = True
+            self._far_end.call_soon(self._close)
+
+    def _close(self) -> None:
         if self._attached:
             self._far_end.wire.close()
 
@@ -236,6 +243,10 @@ class FarEnd(BaseProtocol):
     def is_idle(self) -> bool:
         """Tell whether no request is under way."""
         return self._reader is None
+
+    def call_soon(self, act: Callable[[], None]) -> None:
+        """Do something in a turn of the event loop of its own."""
+        self._loop.call_soon(act)
 
     def begin(self, reader: Reader, method: str, expected: bytes = b"") -> None:
         """Read the next request for *reader*.
@@ -314,7 +325,8 @@ class FarEnd(BaseProtocol):
         self._side.detach()
         if server is not None:
             server.connection_lost(error if isinstance(error, Exception) else None)
-        self.wire.resume_reading()
+        if not self.wire.is_closing():  # where TLS has nothing left to read from
+            self.wire.resume_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()

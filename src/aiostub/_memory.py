@@ -204,7 +204,6 @@ class MemoryTransport(asyncio.Transport):
     def _flush(self) -> None:
         self._flushing = False
         inbox = self._inbox
-        delivers = bool(inbox)
         while inbox and self._reading and not self._closing:
             data = inbox.popleft()
             self._inbox_size -= len(data)
@@ -212,10 +211,7 @@ class MemoryTransport(asyncio.Transport):
         if self.peer._writer_paused and self._inbox_size <= self.peer._low:
             self.peer._resume_writer()
         if self._ended and self._reading and not inbox and not self._closing:
-            if delivers:  # that no more will come, a socket says in a read of its own
-                self._schedule()
-            else:
-                self._deliver_end()
+            self._deliver_end()
 
     def _hand_on(self, data: bytes) -> None:
         assert self._protocol is not None

@@ -121,18 +121,27 @@ def _pairs_of(argument: str, given: object) -> list[tuple[Any, Any]]:
         _refuse(argument, f"must be a mapping or pairs, got {_shorten(given)}")
 
 
-def _check_headers(headers: Pairs | None) -> _Lines:
+def check_headers(headers: Pairs | None, argument: str = "headers") -> _Lines:
+    """Read the headers that a user gives, in their order.
+
+    Args:
+        headers: a mapping, pairs or a multidict.
+        argument: what a text calls them.
+
+    Raises:
+        RouteError: one of them could not stand in a message.
+    """
     if headers is None:
         return []
-    return [_check_header(name, value) for name, value in _pairs_of("headers", headers)]
+    return [_check_header(argument, *pair) for pair in _pairs_of(argument, headers)]
 
 
-def _check_header(name: object, value: object) -> tuple[str, str]:
+def _check_header(argument: str, name: object, value: object) -> tuple[str, str]:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        _refuse("headers", f"{name!r} is not the name of a header")
+        _refuse(argument, f"{name!r} is not the name of a header")
     if not isinstance(value, str):
-        _refuse("headers", f"the value of {name} must be a str, got {value!r}")
-    return str(name), _check_line(f"headers: {name}", str(value))
+        _refuse(argument, f"the value of {name} must be a str, got {value!r}")
+    return str(name), _check_line(f"{argument}: {name}", str(value))
 
 
 def _combine(lines: _Lines) -> Mapping[str, str]:
@@ -660,7 +669,7 @@ class Reply:
         kind, given = _only_kind(json, text, body, file, stream)
         if kind is not None and status in _BODILESS:
             _refuse(f"{kind}=", f"a {status} carries no body")
-        lines = _check_headers(headers)
+        lines = check_headers(headers)
         said = _combine(lines)
         type_ = said.get("content-type") or _choose_type(kind, given, content_type)
         if type_ is not None and "content-type" not in said:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 
+from aiostub._reply import check_headers
 from aiostub._route import Route, parameters_after
 from aiostub._steps import Serve, name_of
 from aiostub.exceptions import RouteError
@@ -63,7 +64,7 @@ class Handshake:
             compress,
             _heartbeat(heartbeat),
             _size(max_msg_size),
-            _headers(reply_headers),
+            CIMultiDict(check_headers(reply_headers, "reply_headers")),
         )
 
     def response(self, request: web.Request) -> web.WebSocketResponse:
@@ -110,18 +111,6 @@ def _size(size: Any) -> int:
     if type(size) is not int or size < 0:
         _refuse("max_msg_size", "bytes, 0 for any size", size)
     return int(size)
-
-
-def _headers(given: Any) -> CIMultiDict[str]:
-    try:
-        headers = CIMultiDict(() if given is None else given)
-    except (TypeError, ValueError) as error:
-        message = f"reply_headers: {error}"
-        raise RouteError(message) from None
-    for name, value in headers.items():
-        if not isinstance(value, str):
-            _refuse(f"reply_headers: {name}", "a str", value)
-    return headers
 
 
 def _first_offer(request: web.Request) -> tuple[str, ...]:
