@@ -13,7 +13,7 @@ EXTRAS = .[hypothesis,time,tls]
 
 TYPED_SAMPLES = $(wildcard tests/typing)
 
-.PHONY: help demo test clients lint format matrix docs bench figures clean
+.PHONY: help demo test clients lint format matrix gallery docs bench figures clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make format    let ruff put right what it can"
 	@echo "make matrix    every aiohttp on every CPython found"
 	@echo "make docs      the pages, in docs/_build/html"
+	@echo "make gallery   write docs/gallery.md anew"
 	@echo "make bench     the benchmarks"
 	@echo "make figures   the same, and what the README shows of them"
 	@echo "make clean     remove environments, builds and caches"
@@ -49,6 +50,9 @@ format: .venv/.lint
 
 matrix:
 	$(PYTHON) scripts/matrix.py --check-coverage $(ARGS)
+
+gallery: .venv/.test
+	REWRITE_GALLERY=1 .venv/bin/python -m pytest -n 0 -q tests/test_gallery.py
 
 docs: .venv/.docs
 	.venv/bin/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build/html

@@ -197,8 +197,9 @@ def readme() -> list[Block]:
     return blocks
 
 
-# The recipes are held by a test of their own.
-PAGES = [page for page in sorted(DOCS.glob("*.md")) if not page.stem.startswith("cookbook")]
+# The recipes and the gallery are held by tests of their own.
+OTHERS = ("cookbook", "gallery")
+PAGES = [page for page in sorted(DOCS.glob("*.md")) if not page.stem.startswith(OTHERS)]
 BLOCKS = [*readme(), *(block for page in PAGES for block in read(page))]
 FILES = [block for block in BLOCKS if block.file]
 SNIPPETS = [block for block in BLOCKS if not block.file]

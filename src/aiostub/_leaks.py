@@ -25,6 +25,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -98,7 +99,8 @@ class Requests:
     def end(self) -> list[Leak]:
         """Describe what was left behind; all fixtures of the test are torn down."""
         self.look_again()
-        return [Leak(left.text, left.sender.place) for left in self._known.values() if left.leaked]
+        known = [self._known[call] for call in sorted(self._known, key=attrgetter("_began"))]
+        return [Leak(left.text, left.sender.place) for left in known if left.leaked]
 
 
 class _Left:

@@ -184,7 +184,8 @@ def _raise_in_test(item: pytest.Item, error: BaseException) -> NoReturn:
             node.col_offset = node.end_col_offset = -1  # no part of the line is meant
     module = compile(tree, str(item.path), "exec")
     code = next(each for each in module.co_consts if isinstance(each, CodeType))
-    FunctionType(code, {"error": error.with_traceback(None)})()
+    name = getattr(item, "originalname", None) or item.name
+    FunctionType(code.replace(co_name=name), {"error": error.with_traceback(None)})()
     raise AssertionError  # pragma: no cover - it has raised
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -156,6 +157,8 @@ class Registry:
         Raises:
             BaseException: as `check`.
         """
+        # A task of ours is cancelled when its loop is closed, which is nobody's mistake.
+        self.troubles = [t for t in self.troubles if not isinstance(t, asyncio.CancelledError)]
         self._report([], error)
 
     def left_over(self) -> str:
