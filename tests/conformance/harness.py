@@ -2,8 +2,8 @@
 
 A ``Scenario`` is a far end (a list of actions, see ``actions.py``) and a client (an async
 function that gets an ``App``). ``differences`` runs the client against a real server
-on 127.0.0.1 and then, with the very same URLs, against stubs, and tells what the app or
-the far end saw otherwise.
+on 127.0.0.1 and then, with the very same URLs, against stubs, in memory and over a socket
+of ``stub.serve``, and tells what the app or the far end saw otherwise.
 
 To add one, write a line in the ``SCENARIOS`` of the file with the fitting theme::
 
@@ -27,7 +27,8 @@ To add one, write a line in the ``SCENARIOS`` of the file with the fitting theme
   may be as long as reads well and never fires too early. Only the keep-alive of a pool
   looks at the clock on the wall.
 
-What cannot be the same is listed in ``NOT_IDENTICAL``.
+What cannot be the same is listed in ``NOT_IDENTICAL``, and what a socket cannot play in
+``NOT_ON_A_SOCKET``.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ import contextlib
 import difflib
 import enum
 import functools
+import importlib.util
 import io
 import re
+import socket
 import warnings
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -79,6 +82,29 @@ Nothing else is left out of a transcript; what is random in one scenario alone i
 there, in its ``tidy``.
 """
 
+NOT_ON_A_SOCKET: dict[str, Callable[[Scenario], bool]] = {
+    "a connection that does not come about: a socket listens": lambda s: any(
+        is_obstacle(a) for a in s.actions
+    ),
+    "an exception of the client's own: a socket has bytes": lambda s: any(
+        isinstance(a, Fail) and a.raises and a.raises not in SAME_ON_A_SOCKET for a in s.actions
+    ),
+    "a re-send of aiohttp's own: over a socket it is a request like any other": lambda s: (
+        any(
+            isinstance(a, Fail) and a.attempts is None and a.fault.name in {"disconnect", "reset"}
+            for a in s.actions
+        )
+        and AIOHTTP >= (3, 10)
+    ),
+    "TLS needs the trustme package": lambda s: (
+        s.scheme == "https" and importlib.util.find_spec("trustme") is None
+    ),
+    "nothing arrives": lambda s: not s.written,
+}
+"""Which scenarios a socket of ``stub.serve`` cannot play, and why."""
+
+SAME_ON_A_SOCKET = {aiohttp.ServerDisconnectedError, aiohttp.ClientOSError}
+
 LEFT_OUT = {"date", "server"}
 TIDY = {
     r"Connect call failed \('[^']+', \d+\)": "Connect call failed (peer)",
@@ -97,9 +123,10 @@ class Way(enum.Enum):
     WAITING = "a stub whose route asks for the body"
     HANDLING = "a stub with a handler"
     PASSING = "a stub that lets it pass"
+    SERVING = "a stub that serves a socket"
 
 
-AT_ONCE = (Way.PATCHED, Way.INJECTED, Way.PASSING)
+AT_ONCE = (Way.PATCHED, Way.INJECTED, Way.PASSING, Way.SERVING)
 EVERY_WAY = tuple(Way)
 
 Server = Sequence[Action] | Mapping[str, Sequence[Action]]
@@ -146,7 +173,9 @@ class Scenario:
     def stub_ways(self) -> Sequence[Way]:
         """Choose the kinds of stub: what happens before the body leaves no time to ask for it."""
         early = any(is_obstacle(a) or (isinstance(a, Reply) and a.early) for a in self.actions)
-        return self.ways or (AT_ONCE if early or not self.written else EVERY_WAY)
+        ways = self.ways or (AT_ONCE if early or not self.written else EVERY_WAY)
+        impossible = any(is_met(self) for is_met in NOT_ON_A_SOCKET.values())
+        return [way for way in ways if not (way is Way.SERVING and impossible)]
 
 
 class New:
@@ -516,12 +545,58 @@ async def run_past_stub(scenario: Scenario, port: int) -> Transcript:
     return transcript
 
 
+async def run_on_socket(scenario: Scenario, port: int) -> Transcript:
+    """Run against a socket that a stub serves, where the client believes the server to be."""
+    stub, base = aiostub.Stub(), scenario.base(port)
+    for target, actions in scenario.plays.items():
+        register(stub, base + target if target else aiostub.ANY, actions, Way.SERVING)
+    app = App(
+        base, functools.partial(aiohttp.TCPConnector, resolver=Local()), lambda: len(stub.calls)
+    )
+    complaint = ""
+    try:
+        async with stub.serve(origin=base, tls=scenario.scheme == "https") as url:
+            with all_lead_to(URL(url)):
+                transcript = await run(scenario, app)
+    except aiostub.UnsatisfiedStub as error:
+        complaint = f", at exit {type(error).__name__}: {error}"
+    transcript["ended"] += complaint
+    transcript["tasks left"] = len(asyncio.all_tasks()) - 1
+    if scenario.log:
+        transcript["requests"] = log_of(stub, scenario)
+    return transcript
+
+
+class Local(aiohttp.abc.AbstractResolver):
+    """Find every host on this machine."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> Any:
+        """Answer as a resolver of aiohttp does."""
+        found = {"hostname": host, "host": "127.0.0.1", "port": port, "proto": 0}
+        return [{**found, "family": socket.AF_INET, "flags": socket.AI_NUMERICHOST}]
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+@contextlib.contextmanager
+def all_lead_to(url: URL) -> Iterator[None]:
+    """Connect to one port, whatever was asked for."""
+    loop: Any = asyncio.get_running_loop()
+    connect = loop.sock_connect
+    loop.sock_connect = lambda sock, _: connect(sock, (url.host, url.port))
+    try:
+        yield
+    finally:
+        del loop.sock_connect
+
+
 def log_of(stub: aiostub.Stub, scenario: Scenario) -> list[Any]:
     """Show the log as what a server would have got."""
     calls = [call for call in stub.calls if call.route is not None]
     steps = [*scenario.actions, *[None] * len(calls)]
     pairs = zip(steps, calls, strict=False)
-    return [None if is_obstacle(step) else logged(call) for step, call in pairs]
+    return [None if is_obstacle(step) else logged(call, scenario) for step, call in pairs]
 
 
 class NoResolver(aiohttp.abc.AbstractResolver):
@@ -582,10 +657,12 @@ def make_fault(fault: Fault) -> Any:
     return getattr(aiostub.faults, fault.name)(**fault.arguments)
 
 
-def logged(call: aiostub.Call) -> Any:
+def logged(call: aiostub.Call, scenario: Scenario) -> Any:
     """Show a call of the log as the server would have got it."""
     request = call.request
-    proxied = request.proxy is not None and request.url.scheme == "http"
+    over_socket = request.session is None
+    to_proxy = request.url.host != scenario.host if over_socket else request.proxy is not None
+    proxied = to_proxy and request.url.scheme == "http"
     return plain(
         {
             "line": f"{request.method} {request.url.raw_path_qs}",
@@ -622,15 +699,17 @@ def differences(scenario: Scenario) -> str:
 async def transcripts(scenario: Scenario) -> list[Transcript]:
     """Give the transcript of the real run first, then those of the stubs."""
     real, port = await run_for_real(scenario)
-    stubbed = [
-        await (
-            run_past_stub(scenario, port)
-            if way is Way.PASSING
-            else run_on_stub(scenario, way, port)
-        )
-        for way in scenario.stub_ways
-    ]
+    stubbed = [await run_in(way, scenario, port) for way in scenario.stub_ways]
     return [tidied(transcript, {**TIDY, **scenario.tidy}) for transcript in (real, *stubbed)]
+
+
+def run_in(way: Way, scenario: Scenario, port: int) -> Awaitable[Transcript]:
+    """Choose how to run."""
+    if way is Way.PASSING:
+        return run_past_stub(scenario, port)
+    if way is Way.SERVING:
+        return run_on_socket(scenario, port)
+    return run_on_stub(scenario, way, port)
 
 
 def difference(expected: Transcript, actual: Transcript) -> str:
