@@ -661,7 +661,9 @@ def logged(call: aiostub.Call, scenario: Scenario) -> Any:
     """Show a call of the log as the server would have got it."""
     request = call.request
     over_socket = request.session is None
-    to_proxy = request.url.host != scenario.host.lower() if over_socket else request.proxy is not None
+    to_proxy = (
+        request.url.host != scenario.host.lower() if over_socket else request.proxy is not None
+    )
     proxied = to_proxy and request.url.scheme == "http"
     return plain(
         {
