@@ -28,7 +28,7 @@ from aiostub import RouteError, UnsatisfiedStub, _socket_end, faults
 
 AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
 API = "https://api.example.com"
-LONG = bytes(range(256)) * 4096 * 4  # 4 MiB
+LONG = bytes(range(256)) * 2**15  # 8 MiB
 
 
 @pytest.fixture
@@ -396,7 +396,11 @@ class TestStrictness:
         """Without an origin, too, what nobody answers is unmatched."""
         with pytest.raises(UnsatisfiedStub, match="1 request was unmatched"):
             async with stub.serve() as url:
-                assert (await fetch(url)).text.startswith("no route answers")
+                got = await fetch(url, "/nothing")
+
+        assert got.text.startswith("no route answers")
+        assert 'stub.get("/nothing").reply(200)' in got.text
+        assert "passthrough" not in got.text
 
     async def test_an_unmatched_request_is_logged_at_once(self, caplog):
         """For clients that catch everything and try for ever."""
@@ -845,6 +849,20 @@ class TestHttp:
             wire.writer.write_eof()
             assert (await wire.answer()).body == b"ab"
 
+    async def test_a_slow_stream_to_a_client_that_has_closed_its_side(self, stub, impatient):
+        """It may take longer than the patience with one that says nothing."""
+
+        async def slow():
+            for _ in range(10):
+                yield b"a"
+                await asyncio.sleep(0.005)
+
+        stub.get("/").reply(stream=slow)
+        async with stub.serve() as url, dial(url) as wire:
+            wire.ask()
+            wire.writer.write_eof()
+            assert (await wire.answer()).body == b"a" * 10
+
     async def test_an_idle_client_that_closes_its_side_is_closed(self, wire):
         """Nothing more is to come from either."""
         await wire.get("/x")
@@ -862,6 +880,9 @@ class TestHttp:
             b"GET / HTTP/1.1\nHost: x\n\n",
             b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",
             b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"CONNECT [ HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"PROPFIND / HTTP/1.1\n\r\n",
+            b"PROPFIND / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
             b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         ],
@@ -1195,6 +1216,7 @@ class TestTheNearestThing:
         async with stub.serve() as url, dial(url) as wire:
             wire.ask()
             await wire.head()
+            await asyncio.sleep(0.05)
             assert await wire.reader.readexactly(len(LONG) // 2) == LONG[: len(LONG) // 2]
             with pytest.raises(ConnectionResetError):
                 await wire.rest()

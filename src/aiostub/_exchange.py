@@ -495,6 +495,7 @@ class Exchange(abc.ABC):
             self.request,
             declined=self._declined,
             redirected_from=self._redirected_from(),
+            has_arrived=self.has_arrived,
         )
         _logger.error("%s", error)
         return error

@@ -150,6 +150,8 @@ class ServerSide:
 
     def detach(self) -> None:
         """Lead nowhere from now on."""
+        if self._closed:
+            self._close()
         self._attached = False
 
     def is_closing(self) -> bool:

@@ -28,7 +28,7 @@ from aiostub._match import (
 from aiostub._route import Place
 from aiostub._router import Choice, NoAnswer, Router, Taken
 from aiostub._steps import LetThrough
-from aiostub._test_servers import is_loopback, is_test_server
+from aiostub._test_servers import is_loopback, is_test_server, own_ports
 from aiostub.exceptions import RouteError, UnmatchedRequest, UnsatisfiedStub
 
 if TYPE_CHECKING:
@@ -314,6 +314,7 @@ def unmatched_error(
     *,
     declined: Container[Route],
     redirected_from: str | None,
+    has_arrived: bool = False,
 ) -> UnmatchedRequest:
     """Make the error of a request that nobody answers, and remember it in the innermost stub."""
     nears = [near for registry in registries for near in _nears(registry, request, declined)]
@@ -330,12 +331,20 @@ def unmatched_error(
         str(request.url),
         nears,
         redirected_from=redirected_from,
-        base=None if registries[0].base_url is None else str(registries[0].base_url),
-        loopback=is_loopback(request.url),
+        base=_base(registries[0], request, has_arrived=has_arrived),
+        loopback=is_loopback(request.url) and not has_arrived,
         websocket=asks_for_websocket(request),
         name=registries[0].name,
     )
     return registries[0].note_unmatched(UnmatchedRequest(text), request, nears)
+
+
+def _base(registry: Registry, request: Request, *, has_arrived: bool) -> str | None:
+    """Return what code is written relative to: no route can know the port of a socket of ours."""
+    if registry.base_url is not None:
+        return str(registry.base_url)
+    to_socket = has_arrived and is_loopback(request.url) and request.url.port in own_ports
+    return str(request.url.origin()) if to_socket else None
 
 
 def _sender() -> str | None:

@@ -108,9 +108,6 @@ class SocketEnd(FarEnd):
 
     def _take_request(self) -> bool:
         """Begin a request when all of its head is there; tell whether it was."""
-        if self._is_last:
-            self._unread.clear()
-            return False
         del self._unread[: len(self._unread) - len(self._unread.lstrip(b"\r\n"))]  # RFC 9112, 2.2
         end = _END_OF_HEAD.search(self._unread)
         if end is not None:

@@ -66,16 +66,16 @@ class SocketExchange(Exchange):
         """Let the client meet what comes nearest to an exception."""
         assert self.far_end is not None
         self.call._error = error
-        if self.call.status is not None:  # the head of an answer is on its way
-            self._break_off(error)
-        elif isinstance(error, AiostubError):
+        if isinstance(error, AiostubError):
             self._say(501, str(error))
         elif isinstance(error, asyncio.TimeoutError):
             self._served_nothing()
         elif isinstance(error, ClientResponseError) and error.status in _SAID:
             self._say(error.status, error.message)
         elif isinstance(error, (OSError, ClientError)):
-            self._break_off(error)
+            self._served_nothing()
+            self.far_end.reset()
+            self.end(error)
         else:
             self._say(500, f"{type(error).__name__}: {error}")
 
@@ -84,13 +84,6 @@ class SocketExchange(Exchange):
         self._served(status)
         send(self.far_end, self.request.method, Reply(status, text=text))
         self.answered()
-
-    def _break_off(self, error: BaseException) -> None:
-        assert self.far_end is not None
-        if self.call.status is None:
-            self._served_nothing()
-        self.far_end.reset()
-        self.end(error)
 
     def _served_nothing(self) -> None:
         self.call.elapsed = self.loop.time() - self.call.started
