@@ -554,6 +554,118 @@ MISTAKES = {
             "429 is an answer", '"statuses": {429}', '"statuses": None', "pauses_may_be_random"
         ),
     ],
+    "websocket_reconnects": [
+        mistake(
+            "it begins anew",
+            'last, pause = item["id"], 1',
+            "pause = 1",
+            "it_goes_on_behind_what_it_has_seen",
+            "a_silent_feed_is_left",
+        ),
+        mistake(
+            "pauses stay long",
+            'last, pause = item["id"], 1',
+            'last = item["id"]',
+            "it_goes_on_behind_what_it_has_seen",
+            "pauses_double_until_something_comes",
+        ),
+        mistake("pauses have no end", "min(2 * pause, longest)", "2 * pause", "a_pause_has_an_end"),
+        mistake(
+            "it has no heartbeat",
+            "heartbeat=heartbeat",
+            "heartbeat=None",
+            "a_silent_feed_is_left",
+            "a_quiet_feed_is_not_left",
+        ),
+        mistake(
+            "it is patient for a minute only",
+            "session.ws_connect(URL, heartbeat=heartbeat)",
+            "session.ws_connect(URL, timeout=aiohttp.ClientWSTimeout(ws_receive=60))",
+            "a_quiet_feed_is_not_left",
+        ),
+        mistake(
+            "it comes back unwanted",
+            "if ws.close_code in UNWANTED:",
+            "if False:",
+            "it_does_not_come_back_unwanted",
+        ),
+        mistake(
+            "it tries again what is hopeless",
+            "error.status < 500",
+            "error.status < 400",
+            "a_handshake_that_is_refused_is_the_end",
+        ),
+    ],
+    "websocket_subscriptions": [
+        mistake(
+            "it mixes answers up",
+            'self.answers[data["id"]]',
+            "next(iter(self.answers.values()))",
+            "answers_may_come_in_any_order",
+        ),
+        mistake(
+            "it subscribes too late to hear the first price",
+            """queue = self.readers[channel] = asyncio.Queue()
+        try:
+            await self.ask("subscribe", channel)""",
+            """await self.ask("subscribe", channel)
+        queue = self.readers[channel] = asyncio.Queue()
+        try:""",
+            "prices_find_their_readers",
+        ),
+        mistake(
+            "it never unsubscribes",
+            'await self.ask("unsubscribe", channel)',
+            "pass",
+            "prices_find_their_readers",
+        ),
+        mistake(
+            "it waits for ever",
+            "asyncio.wait_for(answer, self.patience)",
+            "asyncio.wait_for(answer, None)",
+            "an_answer_that_does_not_come_is_not_waited_for",
+        ),
+        mistake(
+            "it forgets who waits",
+            "for answer in self.answers.values():",
+            "for answer in ():",
+            "a_socket_that_is_closed_answers_everybody",
+        ),
+    ],
+    "whole_upstream": [
+        mistake(
+            "it does not wait",
+            '!= "packed"',
+            "is None",
+            "an_order_is_packed",
+            "a_token_that_the_shop_forgot_is_renewed",
+        ),
+        mistake(
+            "it does not renew a token",
+            "if answer.status != 401:",
+            "if answer.status != 401 or self.token:",
+            "a_token_that_the_shop_forgot_is_renewed",
+        ),
+        mistake(
+            "it takes a refusal for an answer",
+            "if answer.status == 403:",
+            "if False:",
+            "a_wrong_secret_is_the_end",
+        ),
+        mistake(
+            "it tries once",
+            "pauses=(1, 2)",
+            "pauses=()",
+            "an_answer_that_is_lost_is_no_second_order",
+            "two_failures_are_survived",
+        ),
+        mistake(
+            "it never gives up",
+            "next(left, None)",
+            "next(left, 4)",
+            "three_failures_are_too_many",
+        ),
+    ],
 }
 
 
