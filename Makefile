@@ -9,7 +9,7 @@ ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 PIP = bin/python -m pip install -qq
 NEW_PIP = --upgrade 'pip>=25.1' # the first that knows --group
-EXTRAS = .[hypothesis,time,tls]
+EXTRAS = .[hypothesis,migrate,time,tls]
 
 TYPED_SAMPLES = $(wildcard tests/typing)
 

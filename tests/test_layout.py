@@ -62,6 +62,7 @@ ORDER = (
     "aiostub",
     "pytest_plugin",
     "compat",
+    "migrate",
 )
 # Up to here it is data in, data out: nothing runs on an event loop, nothing knows a session.
 PURE = ORDER[: ORDER.index("_explain") + 1]

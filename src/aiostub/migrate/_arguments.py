@@ -1,0 +1,157 @@
+"""Arguments of a call: found by name, kept with their layout and comments, written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from aiostub.migrate._module import Refusal, walk
+
+
+def by_name(call: cst.Call, order: Sequence[str]) -> dict[str, int]:
+    """Return where each argument stands in a call of a function with these parameters.
+
+    Raises:
+        Refusal: arguments are unpacked, or there are others than these.
+    """
+    found: dict[str, int] = {}
+    for at, one in enumerate(call.args):
+        if one.star:
+            raise Refusal(one, "arguments are unpacked, so it does not show what they are")
+        name = one.keyword.value if one.keyword is not None else (order[at : at + 1] or ("",))[0]
+        if name not in order:
+            raise Refusal(one, f"the argument {name or at + 1} is not known")
+        found[name] = at
+    return found
+
+
+@dataclass
+class Layout:
+    """Build the arguments of a new call from those of an old one.
+
+    Attributes:
+        old: the arguments that stay or go, in their order.
+        opening: what stands before the first of them.
+    """
+
+    old: Sequence[cst.Arg]
+    opening: cst.BaseParenthesizableWhitespace
+    kept: list[tuple[int | None, cst.Arg]] = field(default_factory=list)
+
+    def keep(self, at: int, name: str | None, value: cst.BaseExpression | None = None) -> None:
+        """Keep an argument, under a name (``None``: by position), perhaps with a new value."""
+        old = self.old[at]
+        self.kept.append((at, _named(name, old.value if value is None else value, old)))
+
+    def add(self, name: str | None, value: cst.BaseExpression) -> None:
+        """Add an argument that was not there."""
+        self.kept.append((None, _named(name, value)))
+
+    @property
+    def comments(self) -> bool:
+        """Whether there is a comment between the arguments."""
+        spaces = [self.opening, *map(_space_after, self.old)]
+        return any(isinstance(n, cst.Comment) for space in spaces for n in walk(space))
+
+    def arguments(self) -> tuple[list[cst.Arg], cst.BaseParenthesizableWhitespace]:
+        """Return the new arguments, and what stands before the first."""
+        opening = self.opening if self.kept else _collapsed(self.opening)
+        lost = self._lost_comments()
+        if lost:
+            opening = _with_comments(opening, lost)
+        last = len(self.kept) - 1
+        between = self._between()
+        made = [
+            self._closed(arg, at) if index == last else self._separated(arg, at, between)
+            for index, (at, arg) in enumerate(self.kept)
+        ]
+        return made, opening
+
+    def _separated(self, arg: cst.Arg, at: int | None, between: cst.Comma) -> cst.Arg:
+        old = None if at is None or at == len(self.old) - 1 else self.old[at].comma
+        comma = old if isinstance(old, cst.Comma) else between
+        return arg.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
+
+    def _closed(self, arg: cst.Arg, at: int | None) -> cst.Arg:
+        """End the arguments as the old ones ended."""
+        end = self.old[-1] if self.old else arg
+        comma = end.comma
+        if at is not None and isinstance(comma, cst.Comma) and not isinstance(
+            end.comma, cst.MaybeSentinel
+        ):
+            mine = self.old[at].comma
+            notes = _comments(mine) if isinstance(mine, cst.Comma) and self.old[at] is not end else []
+            if notes:
+                space = _with_comments(comma.whitespace_after, notes)
+                comma = comma.with_changes(whitespace_after=space)
+        return arg.with_changes(comma=comma, whitespace_after_arg=end.whitespace_after_arg)
+
+    def _between(self) -> cst.Comma:
+        commas = [one.comma for one in self.old[:-1] if isinstance(one.comma, cst.Comma)]
+        plain = [one for one in commas if not _comments(one)]
+        if plain:
+            return plain[-1]
+        if isinstance(self.opening, cst.ParenthesizedWhitespace) and self.old:
+            return cst.Comma(whitespace_after=_without_comments(self.opening))
+        return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+
+    def _lost_comments(self) -> list[cst.Comment]:
+        """Return the comments beside arguments that do not stay, or that end without a comma."""
+        kept = {at for at, _ in self.kept}
+        final = len(self.old) - 1
+        lost = [c for at, one in enumerate(self.old) if at not in kept and at != final for c in _comments(_space_after(one))]
+        if self.kept and self.kept[-1][0] is None:
+            return lost
+        last = self.kept[-1][0] if self.kept else None
+        if last is not None and last != final and not isinstance(self.old[final].comma, cst.Comma):
+            lost += _comments(_space_after(self.old[last]))
+        if not self.kept and self.old:
+            lost += _comments(_space_after(self.old[final]))
+        return lost
+
+
+def _named(name: str | None, value: cst.BaseExpression, old: cst.Arg | None = None) -> cst.Arg:
+    if name is None:
+        return cst.Arg(value)
+    equal = (
+        old.equal
+        if old is not None and isinstance(old.equal, cst.AssignEqual)
+        else cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+    )
+    return cst.Arg(value, keyword=cst.Name(name), equal=equal)
+
+
+def _space_after(one: cst.Arg) -> cst.CSTNode:
+    return one.comma if isinstance(one.comma, cst.Comma) else one.whitespace_after_arg
+
+
+def _comments(node: cst.CSTNode) -> list[cst.Comment]:
+    return [inner for inner in walk(node) if isinstance(inner, cst.Comment)]
+
+
+def _collapsed(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
+    return space if _comments(space) else cst.SimpleWhitespace("")
+
+
+def _without_comments(space: cst.ParenthesizedWhitespace) -> cst.ParenthesizedWhitespace:
+    return space.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
+
+
+def _with_comments(
+    space: cst.BaseParenthesizableWhitespace, comments: Sequence[cst.Comment]
+) -> cst.ParenthesizedWhitespace:
+    """Put comments on lines of their own."""
+    lines = [cst.EmptyLine(indent=True, comment=one) for one in comments]
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        indent = space.last_line.value
+        lines = [one.with_changes(whitespace=cst.SimpleWhitespace(indent)) for one in lines]
+        return space.with_changes(empty_lines=[*space.empty_lines, *lines])
+    lines = [one.with_changes(whitespace=cst.SimpleWhitespace("    ")) for one in lines]
+    return cst.ParenthesizedWhitespace(
+        first_line=cst.TrailingWhitespace(),
+        empty_lines=lines,
+        indent=True,
+        last_line=cst.SimpleWhitespace("    "),
+    )
