@@ -75,18 +75,21 @@ class Layout:
         return arg.with_changes(comma=comma, whitespace_after_arg=cst.SimpleWhitespace(""))
 
     def _closed(self, arg: cst.Arg, at: int | None) -> cst.Arg:
-        """End the arguments as the old ones ended."""
+        """End the arguments as the old ones ended, a comment of the last one still beside it."""
         end = self.old[-1] if self.old else arg
-        comma = end.comma
-        if at is not None and isinstance(comma, cst.Comma) and not isinstance(
-            end.comma, cst.MaybeSentinel
-        ):
-            mine = self.old[at].comma
-            notes = _comments(mine) if isinstance(mine, cst.Comma) and self.old[at] is not end else []
-            if notes:
-                space = _with_comments(comma.whitespace_after, notes)
-                comma = comma.with_changes(whitespace_after=space)
-        return arg.with_changes(comma=comma, whitespace_after_arg=end.whitespace_after_arg)
+        if at is None or self.old[at] is end:
+            return arg.with_changes(comma=end.comma, whitespace_after_arg=end.whitespace_after_arg)
+        mine = self.old[at].comma
+        if not (isinstance(mine, cst.Comma) and _comments(mine)):
+            return arg.with_changes(comma=end.comma, whitespace_after_arg=end.whitespace_after_arg)
+        space = cst.ensure_type(mine.whitespace_after, cst.ParenthesizedWhitespace)
+        final = _space_of(end)
+        lines = _lines(_comments(final), space.last_line.value)
+        closing = final.last_line.value if isinstance(final, cst.ParenthesizedWhitespace) else ""
+        space = space.with_changes(
+            empty_lines=[*space.empty_lines, *lines], last_line=cst.SimpleWhitespace(closing)
+        )
+        return arg.with_changes(comma=mine.with_changes(whitespace_after=space))
 
     def _between(self) -> cst.Comma:
         commas = [one.comma for one in self.old[:-1] if isinstance(one.comma, cst.Comma)]
@@ -98,18 +101,15 @@ class Layout:
         return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
 
     def _lost_comments(self) -> list[cst.Comment]:
-        """Return the comments beside arguments that do not stay, or that end without a comma."""
+        """Return the comments beside arguments that do not stay."""
         kept = {at for at, _ in self.kept}
         final = len(self.old) - 1
-        lost = [c for at, one in enumerate(self.old) if at not in kept and at != final for c in _comments(_space_after(one))]
-        if self.kept and self.kept[-1][0] is None:
-            return lost
-        last = self.kept[-1][0] if self.kept else None
-        if last is not None and last != final and not isinstance(self.old[final].comma, cst.Comma):
-            lost += _comments(_space_after(self.old[last]))
-        if not self.kept and self.old:
-            lost += _comments(_space_after(self.old[final]))
-        return lost
+        return [
+            comment
+            for at, one in enumerate(self.old)
+            if at not in kept and (at != final or not self.kept)
+            for comment in _comments(_space_after(one))
+        ]
 
 
 def _named(name: str | None, value: cst.BaseExpression, old: cst.Arg | None = None) -> cst.Arg:
@@ -125,6 +125,15 @@ def _named(name: str | None, value: cst.BaseExpression, old: cst.Arg | None = No
 
 def _space_after(one: cst.Arg) -> cst.CSTNode:
     return one.comma if isinstance(one.comma, cst.Comma) else one.whitespace_after_arg
+
+
+def _space_of(one: cst.Arg) -> cst.BaseParenthesizableWhitespace:
+    return one.comma.whitespace_after if isinstance(one.comma, cst.Comma) else one.whitespace_after_arg
+
+
+def _lines(comments: Sequence[cst.Comment], indent: str) -> list[cst.EmptyLine]:
+    space = cst.SimpleWhitespace(indent)
+    return [cst.EmptyLine(indent=True, whitespace=space, comment=one) for one in comments]
 
 
 def _comments(node: cst.CSTNode) -> list[cst.Comment]:
@@ -143,15 +152,12 @@ def _with_comments(
     space: cst.BaseParenthesizableWhitespace, comments: Sequence[cst.Comment]
 ) -> cst.ParenthesizedWhitespace:
     """Put comments on lines of their own."""
-    lines = [cst.EmptyLine(indent=True, comment=one) for one in comments]
     if isinstance(space, cst.ParenthesizedWhitespace):
-        indent = space.last_line.value
-        lines = [one.with_changes(whitespace=cst.SimpleWhitespace(indent)) for one in lines]
+        lines = _lines(comments, space.last_line.value)
         return space.with_changes(empty_lines=[*space.empty_lines, *lines])
-    lines = [one.with_changes(whitespace=cst.SimpleWhitespace("    ")) for one in lines]
     return cst.ParenthesizedWhitespace(
         first_line=cst.TrailingWhitespace(),
-        empty_lines=lines,
+        empty_lines=_lines(comments, "    "),
         indent=True,
         last_line=cst.SimpleWhitespace("    "),
     )

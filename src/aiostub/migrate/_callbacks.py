@@ -8,10 +8,9 @@ import libcst as cst
 
 from aiostub.migrate._arguments import Layout, by_name
 from aiostub.migrate._module import Module, Refusal, dotted, parameters_of, text_of, walk
-from aiostub.migrate._project import Project
 from aiostub.migrate._roles import Role, Roles
 from aiostub.migrate._routes import Given, read_reply
-from aiostub.migrate._units import Unit
+from aiostub.migrate._units import Groups, Unit
 from aiostub.migrate._values import Values
 
 _RESULT_ORDER = (
@@ -37,18 +36,19 @@ AUTOMATIC = frozenset({
 class Callbacks:
     """Translate callbacks, each once."""
 
-    def __init__(self, project: Project, roles: Roles, values: Values) -> None:
-        self._project = project
+    def __init__(self, groups: Groups, roles: Roles, values: Values) -> None:
+        self._groups = groups
         self._roles = roles
         self._values = values
 
-    def translate(self, module: Module, node: cst.BaseExpression, unit: Unit) -> cst.CSTNode:
-        """Add to a unit what makes a handler of a callback, and return the callback's function.
+    def translate(self, module: Module, node: cst.BaseExpression) -> Unit:
+        """Add to a callback's unit what makes a handler of it, and return that unit.
 
         Raises:
             Refusal: no handler does the same.
         """
         function = self._function(module, node)
+        unit = self._groups.unit(module, function)
         url, rest = _parameters(function)
         results = _results(module, function)
         if any(isinstance(one, cst.Name) and one.value == "request" for one in walk(function)):
@@ -57,7 +57,7 @@ class Callbacks:
         for result in results:
             self._translate_result(module, result, unit)
         _translate_signature(function, unit)
-        return function
+        return unit
 
     def _function(
         self, module: Module, node: cst.BaseExpression

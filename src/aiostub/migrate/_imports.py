@@ -10,16 +10,16 @@ import libcst as cst
 from aiostub.migrate._module import PACKAGE, Module, dotted, imports_of
 from aiostub.migrate._units import Edit
 
-_MODULES = ("asyncio", "re")
+_MODULES = ("aiohttp", "asyncio", "re")
 _FROM_AIOHTTP = ("ClientConnectionError",)
 
 
 def taken(module: Module, needs: Iterable[str]) -> list[str]:
     """Return the names that are something else in the file already."""
-    return sorted(name for name in needs if module.is_bound(name) and not _has(module, name))
+    return sorted(name for name in needs if module.is_bound(name) and not has(module, name))
 
 
-def _has(module: Module, name: str) -> bool:
+def has(module: Module, name: str) -> bool:
     """Tell whether a file has the name at its top, and means the same by it."""
     wanted = (name, None) if name in _MODULES else (_home(name), name)
     return any(
@@ -62,7 +62,7 @@ def import_edits(
         names = _names_gone(module, statement, freed, kept)
         if names:
             gone[module.parent(statement)] = names
-    missing = {name for name in needs if not _has(module, name)}
+    missing = {name for name in needs if not has(module, name)}
     return _placed(module, gone, missing)
 
 

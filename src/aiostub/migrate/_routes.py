@@ -132,7 +132,7 @@ def _is_default(name: str, node: cst.BaseExpression) -> bool:
 
 
 def read_route(
-    values: Values, module: Module, call: cst.Call, handler: Callable[[cst.BaseExpression], str]
+    values: Values, module: Module, call: cst.Call, handler: Callable[[cst.BaseExpression], None]
 ) -> Route:
     """Read a registration, and find what does the same natively.
 
@@ -140,7 +140,7 @@ def read_route(
         values: of the project.
         module: the file.
         call: ``m.get(...)`` and the like.
-        handler: translates the callback and says what it needs.
+        handler: translates the callback.
 
     Raises:
         Refusal: nothing does the same.
@@ -201,7 +201,7 @@ def _verb(given: Given, method: str) -> str | cst.BaseExpression:
 
 
 def _action(
-    given: Given, route: Route, handler: Callable[[cst.BaseExpression], str]
+    given: Given, route: Route, handler: Callable[[cst.BaseExpression], None]
 ) -> Callable[[Layout], str]:
     """Return what fills in the arguments of the step and says its name."""
     callback, exception = given.get("callback"), given.get("exception")
@@ -209,7 +209,7 @@ def _action(
     if callback is not None:
         if exception is not None or timeout is not None:
             raise Refusal(callback, "callback= with exception= runs both there")
-        route.needs |= {handler(callback)}
+        handler(callback)
         return _keep_one(given.at["callback"], "handle")
     if timeout is not None:
         return _timeout(given, route, timeout)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from aiostub.migrate._callbacks import Callbacks
-from aiostub.migrate._imports import import_edits, taken
+from aiostub.migrate._imports import has, import_edits, taken
 from aiostub.migrate._log import ASSERTIONS, Log
 from aiostub.migrate._module import (
     Module,
@@ -63,7 +63,7 @@ class _Translation:
         self.values = Values(project)
         self.groups = Groups()
         self.log = Log(self.roles, self.values)
-        self.callbacks = Callbacks(project, self.roles, self.values)
+        self.callbacks = Callbacks(self.groups, self.roles, self.values)
         self.references: dict[int, list[cst.CSTNode]] = {}
 
     def run(self) -> tuple[list[Result], list[Note]]:
@@ -245,10 +245,8 @@ class _Translation:
             raise Refusal(node, f"{name}() of a mock has no counterpart")
 
     def _read_route(self, module: Module, call: cst.Call, unit: Unit) -> None:
-        def handler(callback: cst.BaseExpression) -> str:
-            function = self.callbacks.translate(module, callback, unit)
-            self._tie(module, call, module, function)
-            return "Reply"
+        def handler(callback: cst.BaseExpression) -> None:
+            self.groups.tie(unit, self.callbacks.translate(module, callback))
 
         route = read_route(self.values, module, call, handler)
         if route.redirects and not route.same_redirect:
@@ -393,8 +391,13 @@ class _Translation:
         body, name = unit.openings[0] if unit.openings else (None, "")
         if body is None or not name:
             return
-        unit.needs |= {"ANY", "ClientConnectionError"}
-        line = f"{name}.any(ANY).fail(ClientConnectionError).always()"
+        error = "ClientConnectionError"
+        if has(unit.module, "aiohttp"):
+            error = f"aiohttp.{error}"
+        else:
+            unit.needs.add(error)
+        unit.needs.add("ANY")
+        line = f"{name}.any(ANY).fail({error}).always(){'.optional()' if self.strict else ''}"
 
         def build(updated: cst.BaseSuite) -> cst.BaseSuite:
             return _with_first_statement(updated, line)

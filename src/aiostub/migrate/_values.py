@@ -52,6 +52,8 @@ class Values:
 
     def _of_name(self, module: Module, name: cst.Name, depth: int) -> list[Value] | None:
         found = self._project.definition(module, name)
+        if found is None and module.imported(name):
+            return [Value(module, name)]
         if found is None:
             nodes = module.definitions(name)
             bound = [assigned_to(module, node) for node in nodes]
@@ -61,6 +63,8 @@ class Values:
         place, node = found
         if isinstance(node, cst.Param):
             return self._of_parameter(place, node, depth)
+        if isinstance(node, (cst.ClassDef, cst.FunctionDef)):
+            return [Value(module, name)]
         value = assigned_to(place, node)
         return None if value is None else self.of(place, value, depth)
 
