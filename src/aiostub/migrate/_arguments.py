@@ -34,11 +34,14 @@ class Layout:
     Attributes:
         old: the arguments that stay or go, in their order.
         opening: what stands before the first of them.
+        kept: the new arguments, with the places of the old ones that they were.
+        placed: the places of arguments whose comments stand elsewhere already.
     """
 
     old: Sequence[cst.Arg]
     opening: cst.BaseParenthesizableWhitespace
     kept: list[tuple[int | None, cst.Arg]] = field(default_factory=list)
+    placed: set[int] = field(default_factory=set)
 
     def keep(self, at: int, name: str | None, value: cst.BaseExpression | None = None) -> None:
         """Keep an argument, under a name (``None``: by position), perhaps with a new value."""
@@ -48,6 +51,26 @@ class Layout:
     def add(self, name: str | None, value: cst.BaseExpression) -> None:
         """Add an argument that was not there."""
         self.kept.append((None, _named(name, value)))
+
+    def on_its_own_line(self, call: cst.Call, at: int) -> cst.Call:
+        """Give the one argument of a call the line that it had, if it had one."""
+        if not isinstance(self.opening, cst.ParenthesizedWhitespace) or _comments(self.opening):
+            return call
+        end = _space_of(self.old[-1])
+        closing = end.last_line if isinstance(end, cst.ParenthesizedWhitespace) else None
+        if closing is None:
+            return call
+        mine = _space_after(self.old[at])
+        first = mine.whitespace_after if isinstance(mine, cst.Comma) else mine
+        line = (
+            first.first_line
+            if isinstance(first, cst.ParenthesizedWhitespace)
+            else cst.TrailingWhitespace()
+        )
+        self.placed.add(at)
+        space = cst.ParenthesizedWhitespace(first_line=line, indent=True, last_line=closing)
+        arg = call.args[0].with_changes(comma=cst.Comma(whitespace_after=space))
+        return call.with_changes(args=[arg], whitespace_before_args=self.opening)
 
     @property
     def comments(self) -> bool:
@@ -107,7 +130,7 @@ class Layout:
         return [
             comment
             for at, one in enumerate(self.old)
-            if at not in kept and (at != final or not self.kept)
+            if at not in kept | self.placed and (at != final or not self.kept)
             for comment in _comments(_space_after(one))
         ]
 

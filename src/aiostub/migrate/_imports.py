@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import cast
 
@@ -90,21 +91,19 @@ def _names_gone(
     bound = {alias.evaluated_alias or alias.evaluated_name for alias in statement.names}
     used: dict[str, list[bool]] = {name: [] for name in bound}
     for node in module.nodes:
-        name = _referred(node)
-        if name in used and statement in _bound_by(module, node):
-            used[name].append(node in freed or id(node) not in kept)
+        for name in used:
+            if _refers(node, name) and statement in _bound_by(module, node, name):
+                used[name].append(node in freed or id(node) not in kept)
     return {name for name, gone in used.items() if gone and all(gone)}
 
 
-def _referred(node: cst.CSTNode) -> str:
-    if isinstance(node, cst.Name):
-        return node.value
-    if isinstance(node, cst.SimpleString) and isinstance(node.evaluated_value, str):
-        return node.evaluated_value
-    return ""
+def _refers(node: cst.CSTNode, name: str) -> bool:
+    if isinstance(node, cst.SimpleString):
+        return re.search(rf"\b{name}\b", node.value) is not None
+    return isinstance(node, cst.Name) and node.value == name
 
 
-def _bound_by(module: Module, node: cst.CSTNode) -> list[cst.CSTNode]:
+def _bound_by(module: Module, node: cst.CSTNode, name: str) -> list[cst.CSTNode]:
     if isinstance(node, cst.Name):
         parent = module.parent(node)
         is_attribute = isinstance(parent, cst.Attribute) and parent.attr is node
@@ -113,8 +112,8 @@ def _bound_by(module: Module, node: cst.CSTNode) -> list[cst.CSTNode]:
         return [] if is_attribute or inside or keyword else module.definitions(node)
     if isinstance(module.parent(node), (cst.Annotation, cst.Index)):
         scope = module.scope(node)
-        name = _referred(node)
-        return [] if scope is None else [cast("cst.CSTNode", getattr(one, "node", module.tree)) for one in scope[name]]
+        found = [] if scope is None or name not in scope else list(scope[name])
+        return [cast("cst.CSTNode", getattr(one, "node", module.tree)) for one in found]
     return []
 
 

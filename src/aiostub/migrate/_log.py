@@ -22,6 +22,10 @@ ASSERTIONS = frozenset({
     "assert_called_once_with",
     "assert_any_call",
 })
+_GROUPED = (
+    "{{(call.request.method, call.request.url): "
+    "{calls}.filter(call.request.method, call.request.url) for call in {calls}}}.values()"
+)
 _DISTINCT = "len({{(call.request.method, call.request.url) for call in {calls}}})"
 
 
@@ -62,18 +66,34 @@ class Log:
         raise Refusal(node, "of requests only calls by method and URL, and their number, are translated")
 
     def _is_listed(self, module: Module, node: cst.BaseExpression) -> bool:
-        """Tell whether this is in ``list(m.requests.values())[0][0]``."""
-        outwards = [one for _, one in zip(range(7), module.ancestors(node), strict=False)]
-        listed = next((one for one in outwards if self._roles.requests_listed(module, one) is node), None)
-        first = None if listed is None else module.parent(listed)
-        call = None if first is None else module.parent(first)
-        return (
-            isinstance(first, cst.Subscript)
-            and self._roles.of(module, first) is Role.CALLS
-            and isinstance(call, cst.Subscript)
-            and call.value is first
-            and index_of(call) == "0"
-        )
+        """Tell whether this is in ``list(m.requests.values())``."""
+        outwards = [one for _, one in zip(range(4), module.ancestors(node), strict=False)]
+        return any(self._roles.requests_listed(module, one) is node for one in outwards)
+
+    def lists(self, module: Module, node: cst.BaseExpression, unit: Unit) -> None:
+        """Translate ``list(m.requests.values())``, or a name for it.
+
+        Raises:
+            Refusal: it is used in a way that has no exact counterpart.
+        """
+        unit.looks = unit.counts = True
+        first = module.parent(node)
+        second = module.parent(first)
+        if isinstance(node, cst.Call):
+            is_first = (
+                isinstance(first, cst.Subscript)
+                and index_of(first) == "0"
+                and isinstance(second, cst.Subscript)
+                and second.value is first
+                and index_of(second) == "0"
+            )
+            unit.edits[node] = _bare_calls if is_first else _grouped_calls
+            if is_first:
+                unit.edits[first] = lambda updated: updated.value
+        is_item = isinstance(first, cst.Subscript) and first.value is node
+        is_loop = isinstance(first, (cst.For, cst.CompFor)) and first.iter is node
+        if not (is_item or is_loop or _is_length(module, node) or self._is_alias(module, node)):
+            raise Refusal(node, "the calls go where they cannot be followed")
 
     def _is_counted(self, module: Module, node: cst.BaseExpression, unit: Unit) -> bool:
         call = module.parent(module.parent(node))
@@ -162,8 +182,8 @@ class Log:
         """
         unit.looks = True
         if isinstance(node, cst.Subscript):
-            if self._roles.requests_listed(module, node.value) is not None:
-                return self._first_of_all(module, node, unit)
+            if self._roles.of(module, node.value) is Role.LISTS:
+                return self._check_calls(module, node)
             index = node.slice[0].slice
             if not isinstance(index, cst.Index) or len(node.slice) != 1:
                 key = _tuple_of(node)
@@ -185,13 +205,12 @@ class Log:
                 return cst.Call(func, arguments(asked), lpar=updated.lpar, rpar=updated.rpar)
 
             unit.edits[node] = build
+        self._check_calls(module, node)
+
+    def _check_calls(self, module: Module, node: cst.BaseExpression) -> None:
         parent = module.parent(node)
         is_item = isinstance(parent, cst.Subscript) and parent.value is node
-        is_length = (
-            isinstance(parent, cst.Arg)
-            and isinstance(call := module.parent(parent), cst.Call)
-            and dotted(call.func) == "len"
-        )
+        is_length = _is_length(module, node)
         is_loop = isinstance(parent, (cst.For, cst.CompFor)) and parent.iter is node
         if is_item and not self._is_index(parent):
             raise Refusal(node, "it does not show which call is meant")
@@ -200,19 +219,6 @@ class Log:
 
     def _is_index(self, node: cst.CSTNode) -> bool:
         return isinstance(node, cst.Subscript) and isinstance(node.slice[0].slice, cst.Index)
-
-    def _first_of_all(self, module: Module, node: cst.Subscript, unit: Unit) -> None:
-        """Translate ``list(m.requests.values())[0][0]``: the first call of all."""
-        listed = cst.ensure_type(node.value, cst.Call)
-
-        def build(updated: cst.Subscript) -> cst.BaseExpression:
-            values = cst.ensure_type(cst.ensure_type(updated.value, cst.Call).args[0].value, cst.Call)
-            return cst.ensure_type(values.func, cst.Attribute).value
-
-        del listed
-        if index_of(cst.ensure_type(module.parent(node), cst.Subscript)) != "0":
-            raise Refusal(node, "only the first call of all is translated")
-        unit.edits[node] = build
 
     def call(self, module: Module, node: cst.BaseExpression) -> None:
         """Check the use of one call.
@@ -442,6 +448,26 @@ def _tuple_of(node: cst.Subscript) -> cst.Tuple | None:
     if len(values) != len(inside) or len(values) < 2:
         return None
     return cst.Tuple([cst.Element(one) for one in values])
+
+
+def _is_length(module: Module, node: cst.CSTNode) -> bool:
+    parent = module.parent(node)
+    call = module.parent(parent)
+    is_argument = isinstance(parent, cst.Arg) and isinstance(call, cst.Call)
+    return is_argument and isinstance(call, cst.Call) and dotted(call.func) == "len"
+
+
+def _bare_calls(updated: cst.Call) -> cst.BaseExpression:
+    """Take ``m.calls`` out of ``list(m.calls.values())``."""
+    values = cst.ensure_type(updated.args[0].value, cst.Call)
+    return cst.ensure_type(values.func, cst.Attribute).value
+
+
+def _grouped_calls(updated: cst.Call) -> cst.BaseExpression:
+    """Write out, for each method and URL in the order of their first calls, the calls."""
+    calls = cst.Module([]).code_for_node(_bare_calls(updated))
+    grouped = cst.parse_expression(_GROUPED.format(calls=calls))
+    return updated.with_changes(args=[cst.Arg(grouped)])
 
 
 def is_truth(module: Module, node: cst.CSTNode) -> bool:

@@ -61,6 +61,25 @@ class Module:
         self._scopes = wrapper.resolve(ScopeProvider)
         self._contexts = wrapper.resolve(ExpressionContextProvider)
         self.nodes = tuple(_walk(self.tree))
+        self._targets: dict[tuple[cst.CSTNode, str], list[cst.CSTNode]] = {}
+        for node in self.nodes:
+            name = self._attribute_stored(node)
+            owner = self.class_of(node) if name else None
+            if owner is not None:
+                self._targets.setdefault((owner, name), []).append(node)
+
+    def _attribute_stored(self, node: cst.CSTNode) -> str:
+        """Return the name of an attribute of a class or its instance that is assigned to."""
+        if isinstance(node, cst.Attribute):
+            own = dotted(node.value) in ("self", "cls") and self.is_stored(node)
+            return node.attr.value if own else ""
+        if isinstance(node, cst.Name) and self.is_stored(node) and not self.function_of(node):
+            return "" if isinstance(self.parent(node), cst.Attribute) else node.value
+        return ""
+
+    def targets(self, owner: cst.ClassDef, name: str) -> list[cst.CSTNode]:
+        """Return where ``self.name``, or the name in the class's body, is assigned to."""
+        return self._targets.get((owner, name), [])
 
     def line(self, node: cst.CSTNode) -> int:
         """Return the line that a node begins in, counted from 1."""

@@ -33,6 +33,7 @@ class Role(enum.Enum):
     RESULT = "the class CallbackResult"
     MOCK = "a mock"
     REQUESTS = "the requests of a mock"
+    LISTS = "the calls of all methods and URLs, one list each"
     CALLS = "the calls of one method and URL"
     CALL = "one call"
     KWARGS = "the arguments of a call"
@@ -160,7 +161,9 @@ class Roles:
             item = module.parent(parent)
             return self._entered(module, item.item) if isinstance(item, cst.WithItem) else None
         if isinstance(parent, (cst.For, cst.CompFor)) and parent.target is node:
-            return Role.CALL if self.of(module, parent.iter) is Role.CALLS else None
+            looped = {Role.CALLS: Role.CALL, Role.LISTS: Role.CALLS}
+            role = self.of(module, parent.iter)
+            return None if role is None else looped.get(role)
         return None
 
     def _entered(self, module: Module, item: cst.BaseExpression) -> Role | None:
@@ -229,7 +232,7 @@ class Roles:
             return Role.CALL
         if base is Role.CALL and index_of(node) == "1":
             return Role.KWARGS
-        if base is None and index_of(node) == "0" and self.requests_listed(module, node.value):
+        if base is Role.LISTS and not isinstance(node.slice[0].slice, cst.Slice):
             return Role.CALLS
         return None
 
@@ -247,6 +250,8 @@ class Roles:
     def _of_call(self, module: Module, call: cst.Call) -> Role | None:
         if self.of(module, call.func) is Role.FACTORY:
             return Role.MOCK
+        if self.requests_listed(module, call) is not None:
+            return Role.LISTS
         if isinstance(call.func, cst.Attribute) and call.func.attr.value in _ENTERING:
             return self._entered(module, call.args[0].value) if call.args else None
         callee = self.project.function_called(module, call)

@@ -512,6 +512,14 @@ def _times(given: Given, route: Route) -> str:
 
 # -- the new expression
 
+_WIDTH = 88
+
+
+def _column(module: Module, node: cst.CSTNode) -> int:
+    """Return how far a statement is indented, as far as it matters for a line's length."""
+    blocks = [one for one in module.ancestors(node) if isinstance(one, cst.IndentedBlock)]
+    return 4 * len(blocks) + len(".reply(")
+
 
 def _builder(
     given: Given,
@@ -522,6 +530,8 @@ def _builder(
 ) -> Build:
     url_at = given.at["url"]
     method_at = given.at.get("method")
+
+    column = _column(given.module, given.call)
 
     def build(updated: cst.Call) -> cst.BaseExpression:
         func = cst.ensure_type(updated.func, cst.Attribute)
@@ -534,6 +544,8 @@ def _builder(
             args = [cst.Arg(updated.args[method_at].value), where]
         register = cst.Call(func.with_changes(attr=cst.Name(registering)), args)
         layout = Layout(updated.args, updated.whitespace_before_args)
+        if isinstance(verb, str) and column + len(given.module.code(register)) > _WIDTH:
+            register = layout.on_its_own_line(register, url_at)
         step = action(layout)
         made, opening = layout.arguments()
         chain: cst.BaseExpression = cst.Call(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,9 +12,11 @@ from aiostub.migrate._callbacks import Callbacks
 from aiostub.migrate._imports import has, import_edits, taken
 from aiostub.migrate._log import ASSERTIONS, Log
 from aiostub.migrate._module import (
+    PACKAGE,
     Module,
     Refusal,
     dotted,
+    imports_of,
     parameters_of,
     text_of,
     walk,
@@ -25,6 +28,7 @@ from aiostub.migrate._switch import check_mock_place, is_annotation, read_switch
 from aiostub.migrate._units import Edit, Groups, Note, Unit
 from aiostub.migrate._values import Values
 
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _CONNECTION_ERRORS = frozenset({"ClientConnectionError", "ClientError", "Exception", "BaseException"})
 _RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 
@@ -102,24 +106,31 @@ class _Translation:
 
     def _read_string(self, module: Module, node: cst.SimpleString) -> None:
         """Translate an annotation that is written as a string."""
-        written = text_of(node) or ""
         parent = module.parent(node)
         if not isinstance(parent, (cst.Annotation, cst.Index)) or not is_annotation(module, node):
             return
         scope = module.scope(node)
-        if scope is None or not written.isidentifier() or written not in scope:
-            return
-        probe = [getattr(one, "node", None) for one in scope[written]]
-        is_ours = any(
-            isinstance(one, cst.ImportFrom) and dotted(one.module).partition(".")[0] == "aioresponses"
-            for one in probe
-        )
-        if is_ours:
-            unit = self.groups.unit(module, node)
-            self.references.setdefault(id(module), []).append(node)
-            unit.edits[node] = lambda updated: updated.with_changes(value='"Stub"')
-            unit.freed.add(node)
-            unit.needs.add("Stub")
+        for name in set(_IDENTIFIER.findall(node.value)):
+            bound = [] if scope is None or name not in scope else list(scope[name])
+            kinds = {
+                found.name
+                for one in bound
+                for found in imports_of(getattr(one, "node", node), name)
+                if found.module.partition(".")[0] == PACKAGE
+            }
+            if kinds == {PACKAGE}:
+                self._rename_in_string(module, node, name)
+            elif kinds:
+                reason = f"{name} stands in an annotation that is a string"
+                self.groups.unit(module, node).refuse(node, reason)
+
+    def _rename_in_string(self, module: Module, node: cst.SimpleString, name: str) -> None:
+        unit = self.groups.unit(module, node)
+        self.references.setdefault(id(module), []).append(node)
+        new = re.sub(rf"\b{name}\b", "Stub", node.value)
+        unit.edits[node] = lambda updated: updated.with_changes(value=new)
+        unit.freed.add(node)
+        unit.needs.add("Stub")
 
     def _read_provider(self, module: Module, node: cst.CSTNode) -> None:
         """Tie ``with mocked() as m`` to the function that makes the mock."""
@@ -147,6 +158,8 @@ class _Translation:
             return self._read_mock(module, node, unit)
         if role is Role.REQUESTS:
             return self.log.requests(module, node, unit)
+        if role is Role.LISTS:
+            return self.log.lists(module, node, unit)
         if role is Role.CALLS:
             return self.log.calls(module, node, unit)
         if role is Role.CALL:
@@ -183,14 +196,8 @@ class _Translation:
                 self._tie(module, node, module, one)
         if isinstance(node, cst.Attribute) and dotted(node.value) in ("self", "cls"):
             for place, cls in self.roles.attribute_homes(module, node):
-                for target in place.nodes:
-                    if (
-                        isinstance(target, cst.Attribute)
-                        and target.attr.value == node.attr.value
-                        and place.class_of(target) is cls
-                        and place.is_stored(target)
-                    ):
-                        self._tie(module, node, place, target)
+                for target in place.targets(cls, node.attr.value):
+                    self._tie(module, node, place, target)
         if isinstance(node, cst.Call):
             callee = self.project.function_called(module, node)
             if callee is not None and self.roles.provides(callee):
@@ -388,8 +395,8 @@ class _Translation:
             or any(one.passes_prefixes or one.passes_unmatched for one in switches)
         ):
             return
-        body, name = unit.openings[0] if unit.openings else (None, "")
-        if body is None or not name:
+        openings = {body: name for body, name in unit.openings if name}
+        if not openings:
             return
         error = "ClientConnectionError"
         if has(unit.module, "aiohttp"):
@@ -397,12 +404,10 @@ class _Translation:
         else:
             unit.needs.add(error)
         unit.needs.add("ANY")
-        line = f"{name}.any(ANY).fail({error}).always(){'.optional()' if self.strict else ''}"
-
-        def build(updated: cst.BaseSuite) -> cst.BaseSuite:
-            return _with_first_statement(updated, line)
-
-        unit.edits[body] = build
+        ending = ".optional()" if self.strict else ""
+        for body, name in openings.items():
+            line = f"{name}.any(ANY).fail({error}).always(){ending}"
+            unit.edits[body] = _opening(line)
 
     # What is rewritten
 
@@ -426,6 +431,10 @@ class _Translation:
 
 def _stands_in(unit: Unit, node: cst.CSTNode) -> bool:
     return unit.node is node or any(one is unit.node for one in unit.module.ancestors(node))
+
+
+def _opening(line: str) -> Edit:
+    return lambda updated: _with_first_statement(updated, line)
 
 
 def _with_first_statement(body: cst.BaseSuite, line: str) -> cst.BaseSuite:

@@ -192,19 +192,4 @@ def attribute_values(
     module: Module, owner: cst.ClassDef, name: str
 ) -> list[cst.BaseExpression | None]:
     """Return what ``self.name`` is assigned in a class; ``None`` where that is not plain."""
-    found: list[cst.BaseExpression | None] = []
-    for node in module.nodes:
-        if module.class_of(node) is not owner:
-            continue
-        is_target = isinstance(node, cst.Attribute) and node.attr.value == name
-        in_body = (
-            isinstance(node, cst.Name)
-            and node.value == name
-            and module.function_of(node) is None
-            and not isinstance(module.parent(node), cst.Attribute)
-        )
-        if isinstance(node, (cst.Attribute, cst.Name)) and (
-            (is_target and dotted(node.value if isinstance(node, cst.Attribute) else None) in ("self", "cls")) or in_body
-        ) and module.is_stored(node):
-            found.append(assigned_to(module, node))
-    return found
+    return [assigned_to(module, node) for node in module.targets(owner, name)]
