@@ -13,13 +13,14 @@ EXTRAS = .[hypothesis,migrate,time,tls]
 
 TYPED_SAMPLES = $(wildcard tests/typing)
 
-.PHONY: help demo test clients lint format matrix gallery docs bench figures clean
+.PHONY: help demo test clients originals lint format matrix gallery docs bench figures clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      run examples/demo.py with the package alone"
 	@echo "make test      the whole suite"
 	@echo "make clients   the tests with libraries that sit on aiohttp"
+	@echo "make originals the tests that aiostub.migrate rewrites, as they were"
 	@echo "make lint      ruff, mypy, basedpyright"
 	@echo "make format    let ruff put right what it can"
 	@echo "make matrix    every aiohttp on every CPython found"
@@ -37,6 +38,9 @@ test: .venv/.test
 
 clients: .venv-clients/.ready
 	.venv-clients/bin/python -m pytest tests/clients $(ARGS)
+
+originals:
+	$(PYTHON) scripts/originals.py
 
 lint: .venv/.lint
 	.venv/bin/ruff check .
@@ -64,7 +68,7 @@ figures:
 	$(PYTHON) benchmarks/run.py --publish $(ARGS)
 
 clean:
-	rm -rf .venv .venv-* .matrix .bench dist docs/_build .coverage .coverage.* htmlcov
+	rm -rf .venv .venv-* .matrix .bench .originals dist docs/_build .coverage .coverage.* htmlcov
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find src tests scripts examples benchmarks docs -type d -name __pycache__ \
 		-exec rm -rf {} + 2>/dev/null || true

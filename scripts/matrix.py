@@ -158,7 +158,7 @@ def make_environment(pair: Pair) -> None:
         return
     base = find_interpreter(pair.python)
     pip = (pair.interpreter, "-m", "pip", *INSTALL)
-    wanted = (f"aiohttp=={pair.aiohttp}", "--group", "test", "-e", ".[hypothesis,time,tls]")
+    wanted = (f"aiohttp=={pair.aiohttp}", "--group", "test", "-e", ".[hypothesis,migrate,time,tls]")
     failed = (
         logged(pair, base, "-m", "venv", "--clear", HOME / pair.name)
         or logged(pair, *pip, "--upgrade", "pip>=25.1")

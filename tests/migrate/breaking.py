@@ -7,7 +7,7 @@ way to break the client; the tests must notice, before they are rewritten and af
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -15,7 +15,7 @@ CORPUS = sorted((HERE / "corpus").glob("*.py"))
 _BROKEN = re.compile(r"(?m)^# broken: (.+) => (.+)\n")
 
 
-def broken(source: str) -> Iterator[str]:
+def broken_sources(source: str) -> Iterator[str]:
     """Give the source with its client broken, in each of the ways that it names."""
     ways = _BROKEN.findall(source)
     assert ways, "a file of the corpus says how its client is broken"
@@ -27,10 +27,21 @@ def broken(source: str) -> Iterator[str]:
         yield bare[:end].replace(old, new) + bare[end:]
 
 
-def write_all(directory: Path, sources: dict[str, str]) -> None:
-    """Write each source as ``test_NAME.py``, and each broken one as ``test_NAME_broken_N.py``."""
+def broken_names(path: Path) -> list[str]:
+    """Return the names of the files that a file of the corpus becomes when it is broken."""
+    ways = _BROKEN.findall(path.read_text(encoding="utf-8"))
+    return [f"test_{path.stem}_broken_{number}.py" for number in range(1, len(ways) + 1)]
+
+
+def write_all(directory: Path, sources: Mapping[str, str], *, broken: bool) -> list[str]:
+    """Write each source as ``test_NAME.py``, or each way to break it, and return the names."""
+    made = {}
     for name, source in sources.items():
-        (directory / f"test_{name}.py").write_text(source, encoding="utf-8")
-        for number, one in enumerate(broken(source), 1):
-            path = directory / f"test_{name}_broken_{number}.py"
-            path.write_text(one, encoding="utf-8")
+        if broken:
+            for number, one in enumerate(broken_sources(source), 1):
+                made[f"test_{name}_broken_{number}.py"] = one
+        else:
+            made[f"test_{name}.py"] = source
+    for name, source in made.items():
+        (directory / name).write_text(source, encoding="utf-8")
+    return list(made)

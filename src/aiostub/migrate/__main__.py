@@ -22,6 +22,7 @@ exit codes:
   2  the command line is wrong, or LibCST is not installed
   3  with --check: there is something to rewrite, and nothing to leave
 """
+_USING = re.compile(rb"^\s*(?:from|import)\s+aioresponses\b", re.MULTILINE)
 _DEFINED = re.compile(rb"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 _FROM = re.compile(rb"^\s*from\s+(\.*[\w.]+)\s+import", re.MULTILINE)
 _MISSING = "aiostub.migrate needs LibCST: pip install 'aiostub[migrate]'"
@@ -92,26 +93,31 @@ def _modules(files: list[Path], others: list[Path]) -> tuple[list[Module], list[
     from aiostub.migrate._module import Module  # noqa: PLC0415 - as above
 
     modules, left = [], []
-    read = [(path, path.read_bytes(), True) for path in files]
-    words = _words(data for _, data, _ in read)
-    imported = _imported(data for _, data, _ in read)
-    if words:
-        read += [(path, path.read_bytes(), False) for path in others]
-    for path, data, chosen in read:
-        concerned = words and (_name(path) in imported or any(word in data for word in words))
-        if not concerned:
-            continue
+    read = [(path, path.read_bytes()) for path in [*files, *others]]
+    for path, data in _concerned(read):
         try:
-            modules.append(Module(path, parsed(data), chosen=chosen))
+            modules.append(Module(path, parsed(data), chosen=path in files))
         except Unreadable as error:
-            if chosen and b"aioresponses" in data:
+            if path in files and b"aioresponses" in data:
                 left.append(f"{_shown(path)}:{error.line}: {error}")
     return modules, left
 
 
+def _concerned(read: list[tuple[Path, bytes]]) -> list[tuple[Path, bytes]]:
+    """Return the files that use aioresponses or what such files define, and what they import."""
+    words = _words(data for _, data in read)
+    using = {path: data for path, data in read if any(word in data for word in words)}
+    imported = _imported(using.values())
+    return [
+        (path, data)
+        for path, data in read
+        if path in using or (using and _name(path) in imported)
+    ]
+
+
 def _words(sources: Iterable[bytes]) -> set[bytes]:
     """Return what makes a file one of ours: the package, and the functions of files that use it."""
-    ours = [data for data in sources if b"aioresponses" in data]
+    ours = [data for data in sources if _USING.search(data)]
     defined = {
         name
         for data in ours
@@ -122,8 +128,8 @@ def _words(sources: Iterable[bytes]) -> set[bytes]:
 
 
 def _imported(sources: Iterable[bytes]) -> set[str]:
-    """Return the names of the files that such files import from."""
-    found = {name for data in sources if b"aioresponses" in data for name in _FROM.findall(data)}
+    """Return the names of the files that these import from."""
+    found = {name for data in sources for name in _FROM.findall(data)}
     return {name.rpartition(b".")[2].decode() for name in found} | {"conftest"}
 
 

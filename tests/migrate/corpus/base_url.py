@@ -1,11 +1,11 @@
-# broken: "v1/x" => "v2/x"
+# broken: "/v1/x" => "/v2/x"
 import aiohttp
 from aioresponses import aioresponses
 
 
 async def fetch():
-    async with aiohttp.ClientSession("https://example.com/") as session:
-        async with session.get("v1/x") as response:
+    async with aiohttp.ClientSession("https://example.com") as session:
+        async with session.get("/v1/x") as response:
             return await response.json()
 
 

@@ -1,4 +1,6 @@
 # broken: str(error) => repr(error)
+import asyncio
+
 import aiohttp
 from aioresponses import aioresponses
 
@@ -7,7 +9,7 @@ async def fetch():
     async with aiohttp.ClientSession() as session:
         try:
             await session.get("https://example.com/")
-        except TimeoutError as error:
+        except asyncio.TimeoutError as error:
             return str(error)
 
 

@@ -1,5 +1,6 @@
 # broken: .com/b" => .com/c"
 import unittest
+from contextlib import ExitStack
 
 import aiohttp
 from aioresponses import aioresponses
@@ -16,7 +17,9 @@ async def first(urls=("https://example.com/a", "https://example.com/b")):
 class Mocked(unittest.IsolatedAsyncioTestCase):
     def setUp(self):
         super().setUp()
-        self.network = self.enterContext(aioresponses())
+        stack = ExitStack()
+        self.addCleanup(stack.close)
+        self.network = stack.enter_context(aioresponses())
 
 
 class TestFirst(Mocked):
