@@ -39,8 +39,11 @@ def main() -> int:
         print(f"{name} does not pass")
     for name in unnoticed:
         print(f"{name} passes with a broken client")
-    print(f"{len(names)} files pass, {len(ways)} broken clients are noticed"
-          if not (wrong or unnoticed) else "the corpus is wrong")
+    print(
+        f"{len(names)} files pass, {len(ways)} broken clients are noticed"
+        if not (wrong or unnoticed)
+        else "the corpus is wrong"
+    )
     return 1 if wrong or unnoticed else 0
 
 

@@ -20,7 +20,10 @@ def broken_sources(source: str) -> Iterator[str]:
     ways = _BROKEN.findall(source)
     assert ways, "a file of the corpus says how its client is broken"
     bare = _BROKEN.sub("", source)
-    client = re.search(r"(?m)^(@pytest\.fixture|async def test_|class Test|class Mocked|def mock|@async|def doubled)", bare)
+    client = re.search(
+        r"(?m)^(@pytest\.fixture|async def test_|class Test|class Mocked|def mock|@async|def doubled)",
+        bare,
+    )
     end = client.start() if client else len(bare)
     for old, new in ways:
         assert old in bare[:end], f"{old!r} does not stand in the client"

@@ -133,9 +133,12 @@ def test_without_libcst_one_line_says_what_to_install(project, capsys, monkeypat
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"from aioresponses import aioresponses\ndef f(:\n", "a.py:2: the file has a syntax error"),
-        (b"# aioresponses\nx = '\xff'\n", "a.py:1: the file cannot be decoded"),
-        (b"# -*- coding: nope -*-\n# aioresponses\n", "a.py:1: the file cannot be decoded"),
+        (
+            b"from aioresponses import aioresponses\ndef f(:\n",
+            "a.py:2: the file has a syntax error",
+        ),
+        (b"import aioresponses\nx = '\xff'\n", "a.py:1: the file cannot be decoded"),
+        (b"# -*- coding: nope -*-\nimport aioresponses\n", "a.py:1: the file cannot be decoded"),
     ],
 )
 def test_what_cannot_be_read_is_reported(project, capsys, data, said):

@@ -16,9 +16,9 @@ from breaking import CORPUS, HERE, broken_names, write_all
 
 pytest.importorskip("libcst")
 
-from aiostub.migrate._files import parsed  # noqa: E402 - needs LibCST
-from aiostub.migrate._module import Module  # noqa: E402 - as above
-from aiostub.migrate._translate import translate  # noqa: E402 - as above
+from aiostub.migrate._files import parsed
+from aiostub.migrate._module import Module
+from aiostub.migrate._translate import translate
 
 each_file = pytest.mark.parametrize("path", CORPUS, ids=[path.stem for path in CORPUS])
 

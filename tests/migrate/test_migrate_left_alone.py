@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("libcst")
 
-from aiostub.migrate._files import parsed  # noqa: E402 - needs LibCST
-from aiostub.migrate._module import Module  # noqa: E402 - as above
-from aiostub.migrate._translate import translate  # noqa: E402 - as above
+from aiostub.migrate._files import parsed
+from aiostub.migrate._module import Module
+from aiostub.migrate._translate import translate
 
 HEAD = """\
 import re
@@ -269,7 +269,9 @@ def test_a_test_that_is_left_keeps_no_other_back():
     """Tests with mocks of their own are decided one by one; both names are imported then."""
     source = HEAD + test("m.get(U, payload={})").replace("test_it", "test_a")
     text, notes = translated(source + "\n\n" + test("m.get(U, **ARGS)"))
-    assert "from aioresponses import CallbackResult, aioresponses\nfrom aiostub import Stub\n" in text
+    assert (
+        "from aioresponses import CallbackResult, aioresponses\nfrom aiostub import Stub\n" in text
+    )
     assert "m.get(U).reply(json={})" in text
     assert "m.get(U, **ARGS)" in text
     assert len(notes) == 1

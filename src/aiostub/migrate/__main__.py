@@ -22,7 +22,7 @@ exit codes:
   2  the command line is wrong, or LibCST is not installed
   3  with --check: there is something to rewrite, and nothing to leave
 """
-_USING = re.compile(rb"^\s*(?:from|import)\s+aioresponses\b", re.MULTILINE)
+_USING = re.compile(rb"^(?:\xef\xbb\xbf)?\s*(?:from|import)\s+aioresponses\b", re.MULTILINE)
 _DEFINED = re.compile(rb"^\s*(?:async\s+)?(?:def|class)\s+(\w+)", re.MULTILINE)
 _FROM = re.compile(rb"^\s*from\s+(\.*[\w.]+)\s+import", re.MULTILINE)
 _MISSING = "aiostub.migrate needs LibCST: pip install 'aiostub[migrate]'"
@@ -109,9 +109,7 @@ def _concerned(read: list[tuple[Path, bytes]]) -> list[tuple[Path, bytes]]:
     using = {path: data for path, data in read if any(word in data for word in words)}
     imported = _imported(using.values())
     return [
-        (path, data)
-        for path, data in read
-        if path in using or (using and _name(path) in imported)
+        (path, data) for path, data in read if path in using or (using and _name(path) in imported)
     ]
 
 

@@ -151,7 +151,9 @@ def _space_after(one: cst.Arg) -> cst.CSTNode:
 
 
 def _space_of(one: cst.Arg) -> cst.BaseParenthesizableWhitespace:
-    return one.comma.whitespace_after if isinstance(one.comma, cst.Comma) else one.whitespace_after_arg
+    return (
+        one.comma.whitespace_after if isinstance(one.comma, cst.Comma) else one.whitespace_after_arg
+    )
 
 
 def _lines(comments: Sequence[cst.Comment], indent: str) -> list[cst.EmptyLine]:

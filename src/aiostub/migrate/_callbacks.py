@@ -24,13 +24,34 @@ _RESULT_ORDER = (
     "reason",
 )
 # What is the same of the URL as sent and of the one with its query sorted.
-_SAME_OF_URL = frozenset({
-    "host", "name", "parts", "path", "port", "query", "raw_path", "scheme", "suffix", "authority",
-})
-AUTOMATIC = frozenset({
-    "accept", "accept-encoding", "connection", "content-encoding", "content-length",
-    "content-type", "cookie", "host", "transfer-encoding", "user-agent",
-})
+_SAME_OF_URL = frozenset(
+    {
+        "host",
+        "name",
+        "parts",
+        "path",
+        "port",
+        "query",
+        "raw_path",
+        "scheme",
+        "suffix",
+        "authority",
+    }
+)
+AUTOMATIC = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+    }
+)
 
 
 class Callbacks:
@@ -59,9 +80,7 @@ class Callbacks:
         _translate_signature(function, unit)
         return unit
 
-    def _function(
-        self, module: Module, node: cst.BaseExpression
-    ) -> cst.FunctionDef | cst.Lambda:
+    def _function(self, module: Module, node: cst.BaseExpression) -> cst.FunctionDef | cst.Lambda:
         if isinstance(node, cst.Lambda):
             return node
         nodes = module.definitions(node) if isinstance(node, cst.Name) else []
@@ -113,9 +132,7 @@ class Callbacks:
                 _translate_argument(module, one, unit)
 
     def _translate_result(self, module: Module, node: cst.BaseExpression, unit: Unit) -> None:
-        is_result = (
-            isinstance(node, cst.Call) and self._roles.of(module, node.func) is Role.RESULT
-        )
+        is_result = isinstance(node, cst.Call) and self._roles.of(module, node.func) is Role.RESULT
         if not is_result or not isinstance(node, cst.Call):
             raise Refusal(node, "the callback returns something else than CallbackResult(...)")
         at = by_name(node, _RESULT_ORDER)
@@ -151,15 +168,15 @@ def _parameters(
     if rest is None or params.kwonly_params or len(named) + (star is not None) != 1:
         raise Refusal(function, "a callback with other parameters than (url, **kwargs)")
     if star is not None:
-        used = any(isinstance(n, cst.Name) and n.value == star.name.value for n in walk(function.body))
+        used = any(
+            isinstance(n, cst.Name) and n.value == star.name.value for n in walk(function.body)
+        )
         if used:
             raise Refusal(function, "a callback with other parameters than (url, **kwargs)")
     return (named[0] if named else None), rest
 
 
-def _results(
-    module: Module, function: cst.FunctionDef | cst.Lambda
-) -> list[cst.BaseExpression]:
+def _results(module: Module, function: cst.FunctionDef | cst.Lambda) -> list[cst.BaseExpression]:
     """Return what a callback returns, if every way through it ends in a ``return``."""
     if isinstance(function, cst.Lambda):
         return [function.body]

@@ -192,9 +192,7 @@ def _is_future(line: cst.SimpleStatementLine) -> bool:
     )
 
 
-def _dropping(
-    module: Module, line: cst.CSTNode, names: set[str], added: list[str]
-) -> Edit:
+def _dropping(module: Module, line: cst.CSTNode, names: set[str], added: list[str]) -> Edit:
     """Return what takes names out of an import line, and puts other lines in its place."""
     alone = _is_alone(module, line)
 
@@ -221,9 +219,7 @@ def _is_alone(module: Module, line: cst.CSTNode) -> bool:
     return isinstance(block, cst.IndentedBlock) and len(block.body) == 1
 
 
-def _without(
-    statement: cst.BaseSmallStatement, names: set[str]
-) -> list[cst.BaseSmallStatement]:
+def _without(statement: cst.BaseSmallStatement, names: set[str]) -> list[cst.BaseSmallStatement]:
     if not isinstance(statement, (cst.Import, cst.ImportFrom)) or isinstance(
         statement.names, cst.ImportStar
     ):

@@ -14,14 +14,16 @@ from aiostub.migrate._units import Unit
 from aiostub.migrate._urls import is_pattern, translated
 from aiostub.migrate._values import Values
 
-ASSERTIONS = frozenset({
-    "assert_called",
-    "assert_not_called",
-    "assert_called_once",
-    "assert_called_with",
-    "assert_called_once_with",
-    "assert_any_call",
-})
+ASSERTIONS = frozenset(
+    {
+        "assert_called",
+        "assert_not_called",
+        "assert_called_once",
+        "assert_called_with",
+        "assert_called_once_with",
+        "assert_any_call",
+    }
+)
 _GROUPED = (
     "{{(call.request.method, call.request.url): "
     "{calls}.filter(call.request.method, call.request.url) for call in {calls}}}.values()"
@@ -49,12 +51,12 @@ class Log:
             unit.edits[node] = lambda updated: updated.with_changes(attr=cst.Name("calls"))
         parent = module.parent(node)
         if isinstance(parent, cst.Subscript) and parent.value is node:
-            return
+            return None
         unit.counts = True
         if self._is_alias(module, node) or self._is_listed(module, node):
-            return
+            return None
         if isinstance(parent, cst.Arg) and self._is_counted(module, node, unit):
-            return
+            return None
         if isinstance(parent, cst.ComparisonTarget):
             return self._contained(module, node, unit)
         if isinstance(parent, cst.Comparison) and parent.left is node:
@@ -62,8 +64,10 @@ class Log:
         if is_truth(module, node):
             if _is_denied(module, node):
                 unit.silent = True
-            return
-        raise Refusal(node, "of requests only calls by method and URL, and their number, are translated")
+            return None
+        raise Refusal(
+            node, "of requests only calls by method and URL, and their number, are translated"
+        )
 
     def _is_listed(self, module: Module, node: cst.BaseExpression) -> bool:
         """Tell whether this is in ``list(m.requests.values())``."""
@@ -118,9 +122,7 @@ class Log:
         target = cst.ensure_type(module.parent(node), cst.ComparisonTarget)
         comparison = cst.ensure_type(module.parent(target), cst.Comparison)
         negated = isinstance(target.operator, cst.NotIn)
-        if len(comparison.comparisons) > 1 or not (
-            negated or isinstance(target.operator, cst.In)
-        ):
+        if len(comparison.comparisons) > 1 or not (negated or isinstance(target.operator, cst.In)):
             raise Refusal(node, "requests are compared with something else")
         arguments = self._key(module, comparison.left)
         plain = is_truth(module, comparison)
@@ -214,7 +216,13 @@ class Log:
         is_loop = isinstance(parent, (cst.For, cst.CompFor)) and parent.iter is node
         if is_item and not self._is_index(parent):
             raise Refusal(node, "it does not show which call is meant")
-        if not (is_item or is_length or is_loop or self._is_alias(module, node) or is_truth(module, node)):
+        if not (
+            is_item
+            or is_length
+            or is_loop
+            or self._is_alias(module, node)
+            or is_truth(module, node)
+        ):
             raise Refusal(node, "the list of calls goes where it cannot be followed")
 
     def _is_index(self, node: cst.CSTNode) -> bool:
@@ -247,7 +255,7 @@ class Log:
             )
         parent = module.parent(node)
         if self._is_alias(module, node):
-            return
+            return None
         key = None
         if isinstance(parent, cst.Subscript) and parent.value is node:
             key = subscript_text(parent)
@@ -263,8 +271,10 @@ class Log:
             comparison = cst.ensure_type(module.parent(parent), cst.Comparison)
             key = text_of(comparison.left)
         if key is None or key in ("headers", "allow_redirects"):
-            reason = "headers are merged with the session's there" if key == "headers" else (
-                "of a call's kwargs only single ones are translated"
+            reason = (
+                "headers are merged with the session's there"
+                if key == "headers"
+                else ("of a call's kwargs only single ones are translated")
             )
             raise Refusal(node, reason)
 
@@ -292,7 +302,7 @@ class Log:
         if name in ("assert_called", "assert_not_called", "assert_called_once"):
             unit.counts = True
             unit.silent = unit.silent or name == "assert_not_called"
-            return
+            return None
         if _is_expected_to_fail(module, call):
             raise Refusal(call, "the assertion is expected to fail")
         if name == "assert_any_call":
@@ -330,7 +340,10 @@ class Log:
         method, url = self._method(module, call, at), self._asked_url(module, call, at)
 
         def build(updated: cst.Call) -> cst.Call:
-            args = [cst.Arg(cst.SimpleString(f'"{method}"')), cst.Arg(url(updated.args[at["url"]].value))]
+            args = [
+                cst.Arg(cst.SimpleString(f'"{method}"')),
+                cst.Arg(url(updated.args[at["url"]].value)),
+            ]
             if "params" in at:
                 args.append(_keyword("params", updated.args[at["params"]].value))
             return updated.with_changes(args=args, whitespace_before_args=cst.SimpleWhitespace(""))
@@ -354,10 +367,15 @@ class Log:
 
         def asserted(updated: cst.Call) -> cst.Assert:
             mock = cst.ensure_type(updated.func, cst.Attribute).value
-            args = [cst.Arg(cst.SimpleString(f'"{method}"')), cst.Arg(url(updated.args[at["url"]].value))]
+            args = [
+                cst.Arg(cst.SimpleString(f'"{method}"')),
+                cst.Arg(url(updated.args[at["url"]].value)),
+            ]
             if "params" in at:
                 args.append(_keyword("params", updated.args[at["params"]].value))
-            found = cst.Call(cst.Attribute(cst.Attribute(mock, cst.Name("calls")), cst.Name("filter")), args)
+            found = cst.Call(
+                cst.Attribute(cst.Attribute(mock, cst.Name("calls")), cst.Name("filter")), args
+            )
             kwargs = cst.Attribute(
                 cst.Attribute(_item(found, "-1"), cst.Name("origin")), cst.Name("kwargs")
             )
@@ -371,20 +389,46 @@ class Log:
                 return made
             mock = cst.ensure_type(inner.func, cst.Attribute)
             first = cst.Call(mock.with_changes(attr=cst.Name("assert_called_once")))
-            return cst.FlattenSentinel([
-                cst.SimpleStatementLine([cst.Expr(first)], leading_lines=updated.leading_lines),
-                made.with_changes(leading_lines=[]),
-            ])
+            return cst.FlattenSentinel(
+                [
+                    cst.SimpleStatementLine([cst.Expr(first)], leading_lines=updated.leading_lines),
+                    made.with_changes(leading_lines=[]),
+                ]
+            )
 
         unit.edits[line] = build
 
 
 _REQUEST_ARGUMENTS = (
-    "params", "data", "json", "cookies", "headers", "skip_auto_headers", "auth",
-    "allow_redirects", "max_redirects", "compress", "chunked", "expect100", "raise_for_status",
-    "read_until_eof", "proxy", "proxy_auth", "timeout", "verify_ssl", "fingerprint",
-    "ssl_context", "ssl", "server_hostname", "proxy_headers", "trace_request_ctx",
-    "read_bufsize", "auto_decompress", "max_line_size", "max_field_size", "middlewares",
+    "params",
+    "data",
+    "json",
+    "cookies",
+    "headers",
+    "skip_auto_headers",
+    "auth",
+    "allow_redirects",
+    "max_redirects",
+    "compress",
+    "chunked",
+    "expect100",
+    "raise_for_status",
+    "read_until_eof",
+    "proxy",
+    "proxy_auth",
+    "timeout",
+    "verify_ssl",
+    "fingerprint",
+    "ssl_context",
+    "ssl",
+    "server_hostname",
+    "proxy_headers",
+    "trace_request_ctx",
+    "read_bufsize",
+    "auto_decompress",
+    "max_line_size",
+    "max_field_size",
+    "middlewares",
 )
 
 
@@ -431,9 +475,7 @@ def _equal(left: cst.BaseExpression, right: cst.BaseExpression) -> cst.Compariso
 
 
 def _item(node: cst.BaseExpression, index: str) -> cst.Subscript:
-    return cst.Subscript(
-        node, [cst.SubscriptElement(cst.Index(cst.parse_expression(index)))]
-    )
+    return cst.Subscript(node, [cst.SubscriptElement(cst.Index(cst.parse_expression(index)))])
 
 
 def _keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
@@ -497,9 +539,7 @@ def _compared(comparison: cst.Comparison, unit: Unit) -> None:
             cst.Not(), updated.left, lpar=updated.lpar, rpar=updated.rpar
         )
     elif isinstance(target.operator, cst.NotEqual):
-        unit.edits[comparison] = lambda updated: cst.Call(
-            cst.Name("bool"), [cst.Arg(updated.left)]
-        )
+        unit.edits[comparison] = lambda updated: cst.Call(cst.Name("bool"), [cst.Arg(updated.left)])
     else:
         raise Refusal(comparison, "requests are compared with something else")
 

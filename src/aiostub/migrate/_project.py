@@ -157,7 +157,11 @@ class Project:
     ) -> tuple[Module, cst.CSTNode] | None:
         """Return the one thing that a name at the top of a file is bound to."""
         probe = next(
-            (node for node in module.nodes if isinstance(node, (cst.SimpleStatementLine, cst.FunctionDef, cst.ClassDef))),
+            (
+                node
+                for node in module.nodes
+                if isinstance(node, (cst.SimpleStatementLine, cst.FunctionDef, cst.ClassDef))
+            ),
             None,
         )
         scope = None if probe is None else module.scope(probe)

@@ -270,9 +270,7 @@ def results_of(function: Function) -> list[cst.BaseExpression]:
     ]
     yields = [node for node in inner if isinstance(node, cst.Yield)]
     return [
-        value
-        for node in yields or inner
-        if isinstance(value := node.value, cst.BaseExpression)
+        value for node in yields or inner if isinstance(value := node.value, cst.BaseExpression)
     ]
 
 

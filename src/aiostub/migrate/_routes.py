@@ -37,25 +37,27 @@ _ORDER = (
 _REDIRECTS = ("301", "302", "303", "307", "308")
 _BODILESS = ("204", "304")
 # aiohttp makes a ClientOSError of them; aioresponses raises them as they are.
-_TRANSLATED_BY_AIOHTTP = frozenset({
-    "OSError",
-    "IOError",
-    "EnvironmentError",
-    "ConnectionError",
-    "ConnectionResetError",
-    "ConnectionAbortedError",
-    "ConnectionRefusedError",
-    "BrokenPipeError",
-    "gaierror",
-    "herror",
-    "SSLError",
-    "SSLCertVerificationError",
-    "CertificateError",
-    "PermissionError",
-    "FileNotFoundError",
-    "InterruptedError",
-    "BlockingIOError",
-})
+_TRANSLATED_BY_AIOHTTP = frozenset(
+    {
+        "OSError",
+        "IOError",
+        "EnvironmentError",
+        "ConnectionError",
+        "ConnectionResetError",
+        "ConnectionAbortedError",
+        "ConnectionRefusedError",
+        "BrokenPipeError",
+        "gaierror",
+        "herror",
+        "SSLError",
+        "SSLCertVerificationError",
+        "CertificateError",
+        "PermissionError",
+        "FileNotFoundError",
+        "InterruptedError",
+        "BlockingIOError",
+    }
+)
 _SPOILERS = ("content-encoding", "content-length", "transfer-encoding")
 _MESSAGE = "Connection timeout test"
 _HTTP_STATUS = {
@@ -67,10 +69,23 @@ _HTTP_STATUS = {
     "NO_CONTENT": "204",
     "NOT_MODIFIED": "304",
 }
-_MUTATORS = frozenset({
-    "append", "extend", "insert", "remove", "pop", "clear", "update", "setdefault", "popitem",
-    "sort", "reverse", "add", "discard",
-})
+_MUTATORS = frozenset(
+    {
+        "append",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "clear",
+        "update",
+        "setdefault",
+        "popitem",
+        "sort",
+        "reverse",
+        "add",
+        "discard",
+    }
+)
 
 Build = Callable[[cst.Call], cst.BaseExpression]
 
@@ -125,7 +140,9 @@ class Given:
 def _is_default(name: str, node: cst.BaseExpression) -> bool:
     written = dotted(node)
     if name in ("repeat", "timeout"):
-        return written == "False" or (isinstance(node, cst.Integer) and node.value == "1" and name == "repeat")
+        return written == "False" or (
+            isinstance(node, cst.Integer) and node.value == "1" and name == "repeat"
+        )
     if name == "body":
         return isinstance(node, cst.SimpleString) and node.evaluated_value in ("", b"")
     return written == "None"
@@ -175,9 +192,7 @@ def _know(given: Given, route: Route, verb: str | cst.BaseExpression) -> None:
     may_redirect = any(status in _REDIRECTS for status in route.statuses)
     route.redirects = may_redirect and (headers is None or "location" in headers)
     moved = {*route.statuses} & {*_REDIRECTS}
-    route.same_redirect = verb == "get" or (
-        verb == "post" and moved <= {"301", "302", "303"}
-    )
+    route.same_redirect = verb == "get" or (verb == "post" and moved <= {"301", "302", "303"})
 
 
 def _status_text(node: cst.BaseExpression) -> str:
@@ -228,9 +243,7 @@ def _keep_one(at: int, step: str) -> Callable[[Layout], str]:
     return fill
 
 
-def _timeout(
-    given: Given, route: Route, node: cst.BaseExpression
-) -> Callable[[Layout], str]:
+def _timeout(given: Given, route: Route, node: cst.BaseExpression) -> Callable[[Layout], str]:
     if dotted(node) != "True":
         raise Refusal(node, "it does not show whether timeout= is true")
     route.fails = True
@@ -312,9 +325,7 @@ def read_reply(given: Given) -> Callable[[Layout], str]:
     return fill
 
 
-def _fill_reply(
-    layout: Layout, renamed: Mapping[int, str], typed: _ContentType
-) -> None:
+def _fill_reply(layout: Layout, renamed: Mapping[int, str], typed: _ContentType) -> None:
     order = sorted(set(renamed) | ({typed.at} if typed.at is not None else set()))
     status = next((at for at, name in renamed.items() if name == "status"), None)
     if status is not None and not layout.comments:
@@ -369,7 +380,9 @@ def _content_type(given: Given, kind: str | None, names: set[str]) -> _ContentTy
     text = text_of(given.values.one(given.module, node).node)
     if text == "application/json" and kind == "json":
         return _ContentType()
-    if kind != "text" or (text is not None and (not text.startswith("text/") or "charset=" in text)):
+    if kind != "text" or (
+        text is not None and (not text.startswith("text/") or "charset=" in text)
+    ):
         return _ContentType(at=given.at["content_type"])
     if given.get("headers") is not None:
         raise Refusal(node, "natively a text gets '; charset=utf-8'; say the type in headers=")
@@ -382,7 +395,9 @@ def _check_status(given: Given) -> None:
     for value in given.all("status"):
         text = _status_text(value.node)
         if text.isdecimal() and not 200 <= int(text) <= 599:
-            raise Refusal(node or given.call, f"no server answers {text}: native replies are 200 to 599")
+            raise Refusal(
+                node or given.call, f"no server answers {text}: native replies are 200 to 599"
+            )
         if text in _BODILESS and has_body:
             raise Refusal(node or given.call, f"a {text} has no body natively")
     if given.is_head and has_body:
@@ -423,9 +438,7 @@ def _dict_in(node: cst.BaseExpression) -> cst.Dict | None:
     return None
 
 
-def _key_text(
-    values: Values, module: Module, element: cst.BaseDictElement
-) -> str | None:
+def _key_text(values: Values, module: Module, element: cst.BaseDictElement) -> str | None:
     if not isinstance(element, cst.DictElement):
         return None
     text = text_of(values.one(module, element.key).node)
@@ -459,7 +472,11 @@ def _check_payload(given: Given, node: cst.BaseExpression) -> None:
 
 def _is_changed_later(given: Given, name: cst.Name) -> bool:
     outer = next(
-        (one for one in reversed(list(given.module.ancestors(name))) if isinstance(one, cst.FunctionDef)),
+        (
+            one
+            for one in reversed(list(given.module.ancestors(name)))
+            if isinstance(one, cst.FunctionDef)
+        ),
         None,
     )
     if outer is None:

@@ -115,7 +115,9 @@ def _check_decorated(
     project: Project, module: Module, target: cst.FunctionDef, decorator: cst.Decorator
 ) -> None:
     del project
-    if any(isinstance(one, cst.Yield) and module.function_of(one) is target for one in module.nodes):
+    if any(
+        isinstance(one, cst.Yield) and module.function_of(one) is target for one in module.nodes
+    ):
         raise Refusal(decorator, "on a generator the mock is gone there before the first yield")
     if isinstance(target.params.star_arg, cst.Param):
         raise Refusal(target, "it does not show which parameter the mock is passed as")
@@ -152,7 +154,8 @@ def is_annotation(module: Module, node: cst.CSTNode) -> bool:
         if isinstance(one, cst.Annotation):
             return True
         if not isinstance(
-            one, (cst.Subscript, cst.SubscriptElement, cst.Index, cst.BinaryOperation, cst.Attribute)
+            one,
+            (cst.Subscript, cst.SubscriptElement, cst.Index, cst.BinaryOperation, cst.Attribute),
         ):
             return False
     return False
@@ -169,19 +172,19 @@ def check_mock_place(roles: Roles, module: Module, node: cst.BaseExpression) -> 
     """
     parent = module.parent(node)
     if isinstance(parent, cst.Attribute) and parent.value is node:
-        return  # what is asked of it is looked at by itself
+        return None  # what is asked of it is looked at by itself
     if isinstance(parent, cst.WithItem):
         return _check_entered(roles, module, parent)
     if isinstance(parent, cst.Decorator) and isinstance(node, cst.Call):
-        return
+        return None
     if isinstance(parent, (cst.AssignTarget, cst.Assign, cst.AnnAssign)):
         return _check_assigned(roles, module, parent)
     if isinstance(parent, (cst.Yield, cst.Return)):
         return _check_provided(roles, module, parent)
     if isinstance(parent, cst.Expr) and isinstance(node, cst.Call):
-        return  # a context is entered, and nobody asks for the mock
+        return None  # a context is entered, and nobody asks for the mock
     if isinstance(parent, cst.Arg) and _is_followed(roles, module, parent):
-        return
+        return None
     raise Refusal(node, "the mock goes where it cannot be followed")
 
 
@@ -191,9 +194,7 @@ def _check_entered(roles: Roles, module: Module, item: cst.WithItem) -> None:
     if isinstance(item.item, cst.Call):
         return
     here = module.function_of(item)
-    made = (
-        module.definitions(item.item) if isinstance(item.item, cst.Name) else [module.tree]
-    )
+    made = module.definitions(item.item) if isinstance(item.item, cst.Name) else [module.tree]
     in_loop = any(isinstance(one, (cst.For, cst.While)) for one in module.ancestors(item))
     if here is None or in_loop or any(module.function_of(one) is not here for one in made):
         raise Refusal(item, "a mock that is started again forgets its routes there")
@@ -224,6 +225,4 @@ def _is_followed(roles: Roles, module: Module, argument: cst.Arg) -> bool:
     call = cst.ensure_type(module.parent(argument), cst.Call)
     if roles.of(module, call) is Role.MOCK:
         return True  # entering a context
-    return any(
-        source is call for sources in roles.sources.values() for _, source in sources
-    )
+    return any(source is call for sources in roles.sources.values() for _, source in sources)

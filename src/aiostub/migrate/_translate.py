@@ -29,7 +29,9 @@ from aiostub.migrate._units import Edit, Groups, Note, Unit
 from aiostub.migrate._values import Values
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_CONNECTION_ERRORS = frozenset({"ClientConnectionError", "ClientError", "Exception", "BaseException"})
+_CONNECTION_ERRORS = frozenset(
+    {"ClientConnectionError", "ClientError", "Exception", "BaseException"}
+)
 _RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 
 
@@ -184,7 +186,9 @@ class _Translation:
         if role is Role.FACTORY and isinstance(parent, cst.Call) and parent.func is node:
             return
         if role is Role.FACTORY and is_annotation(module, node):
-            unit.edits[node] = lambda updated: cst.Name("Stub", lpar=updated.lpar, rpar=updated.rpar)
+            unit.edits[node] = lambda updated: cst.Name(
+                "Stub", lpar=updated.lpar, rpar=updated.rpar
+            )
             unit.freed.update(names)
             unit.needs.add("Stub")
             return
@@ -323,7 +327,9 @@ class _Translation:
                     one.value for one in call.args if position_of(call, one, function) is param
                 ]
                 if not given or self.roles.of(module, given[0]) is not Role.MOCK:
-                    unit.refuse(function.node, f"{function.name} is called with something else, too")
+                    unit.refuse(
+                        function.node, f"{function.name} is called with something else, too"
+                    )
 
     # What is decided
 
@@ -365,7 +371,9 @@ class _Translation:
         self._check_fixture(unit)
         expected = _expected_refusal(unit, [one for one in group if not one.is_test or one is unit])
         if expected is not None:
-            unit.refuse(expected, "a request that no route answers is no ClientConnectionError natively")
+            unit.refuse(
+                expected, "a request that no route answers is no ClientConnectionError natively"
+            )
 
     def _check_fixture(self, unit: Unit) -> None:
         """Check that nobody gets the fixture in a way that does not show."""
@@ -421,9 +429,7 @@ class _Translation:
             return Result(module, module.tree.code, 0)
         needs = {name for unit in units for name in unit.needs}
         freed = {node for unit in units for node in unit.freed}
-        edits.update(
-            import_edits(module, needs, freed, self.references.get(id(module), []))
-        )
+        edits.update(import_edits(module, needs, freed, self.references.get(id(module), [])))
         made = module.tree.visit(_Applying(edits))
         assert isinstance(made, cst.Module)
         return Result(module, made.code, rewritten)
@@ -477,7 +483,11 @@ def _expected_refusal(unit: Unit, shared: Iterable[Unit]) -> cst.CSTNode | None:
     routes = [route for one in shared for route in one.routes]
     if not routes or any(route.fails for route in routes):
         return None
-    has_status = any(status[:1] in "45" or not status.isdecimal() for route in routes for status in route.statuses)
+    has_status = any(
+        status[:1] in "45" or not status.isdecimal()
+        for route in routes
+        for status in route.statuses
+    )
     for node in walk(unit.node):
         text = text_of(node)
         if text is not None and "Connection refused" in text:

@@ -12,7 +12,9 @@ from aiostub.migrate._project import Function, Project
 _DEPTH = 6
 
 _TEXT_CALLS = frozenset({"str", "json.dumps", "dumps", "textwrap.dedent", "dedent", "repr"})
-_TEXT_METHODS = frozenset({"decode", "format", "read_text", "strip", "replace", "join", "upper", "lower"})
+_TEXT_METHODS = frozenset(
+    {"decode", "format", "read_text", "strip", "replace", "join", "upper", "lower"}
+)
 _BYTES_CALLS = frozenset({"bytes", "bytearray", "orjson.dumps", "gzip.compress", "zlib.compress"})
 _BYTES_METHODS = frozenset({"encode", "read_bytes", "tobytes", "SerializeToString"})
 
@@ -75,9 +77,7 @@ class Values:
         given = Function(module, function).parametrized().get(param.name.value)
         return None if given is None else self._all([(module, one) for one in given], depth)
 
-    def _of_attribute(
-        self, module: Module, node: cst.Attribute, depth: int
-    ) -> list[Value] | None:
+    def _of_attribute(self, module: Module, node: cst.Attribute, depth: int) -> list[Value] | None:
         owner = module.class_of(node)
         if owner is None:
             return None
@@ -146,7 +146,9 @@ class Values:
             if method in _TEXT_METHODS:
                 base = call.func.value
                 inner = self.kind(module, base, depth - 1) if depth else None
-                return inner if method not in ("decode", "read_text", "format") and inner else "text"
+                return (
+                    inner if method not in ("decode", "read_text", "format") and inner else "text"
+                )
         callee = self._project.function_called(module, call)
         return None if callee is None or not depth else self._kind_returned(callee, depth)
 
