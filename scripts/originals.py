@@ -14,7 +14,7 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".originals"
@@ -23,7 +23,7 @@ NEEDED = ("aioresponses==0.7.9", "aiohttp==3.13.5", "pytest", "pytest-asyncio")
 
 sys.path.insert(0, str(ROOT / "tests" / "migrate"))
 
-from breaking import CORPUS, write_all  # noqa: E402 - the tests are no package
+from breaking import CORPUS, write_all  # type: ignore[import-not-found]  # noqa: E402 - no package
 
 
 def main() -> int:
@@ -59,9 +59,9 @@ def passed(directory: Path) -> set[str]:
     """Run the tests of a directory and return the files in which all passed."""
     report = directory / "report.xml"
     options = ("-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", f"--junitxml={report}")
-    command = [PYTHON, "-m", "pytest", *options, directory]
+    command = [str(PYTHON), "-m", "pytest", *options, str(directory)]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL, cwd=directory)
-    cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    cases = list(ET.parse(report).getroot().iter("testcase"))
     files = {case.attrib["classname"].split(".")[0] for case in cases}
     return files - {case.attrib["classname"].split(".")[0] for case in cases if list(case)}
 

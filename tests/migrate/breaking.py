@@ -13,6 +13,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CORPUS = sorted((HERE / "corpus").glob("*.py"))
 _BROKEN = re.compile(r"(?m)^# broken: (.+) => (.+)\n")
+# What comes after the client.
+_TESTS = re.compile(
+    r"^(@pytest\.fixture|async def test_|class Test|class Mocked|def mock|@async|def doubled)",
+    re.MULTILINE,
+)
 
 
 def broken_sources(source: str) -> Iterator[str]:
@@ -20,11 +25,8 @@ def broken_sources(source: str) -> Iterator[str]:
     ways = _BROKEN.findall(source)
     assert ways, "a file of the corpus says how its client is broken"
     bare = _BROKEN.sub("", source)
-    client = re.search(
-        r"(?m)^(@pytest\.fixture|async def test_|class Test|class Mocked|def mock|@async|def doubled)",
-        bare,
-    )
-    end = client.start() if client else len(bare)
+    tests = _TESTS.search(bare)
+    end = tests.start() if tests else len(bare)
     for old, new in ways:
         assert old in bare[:end], f"{old!r} does not stand in the client"
         yield bare[:end].replace(old, new) + bare[end:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from breaking import CORPUS, HERE, broken_names, write_all
@@ -63,7 +63,7 @@ def outcomes(pytester: pytest.Pytester, sources: Mapping[str, str], *, broken: b
     )
     plain = ("-p", "no:randomly", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto")
     pytester.runpytest_subprocess(*plain, "-q", "--junitxml=report.xml")
-    cases = list(ElementTree.parse(pytester.path / "report.xml").getroot().iter("testcase"))
+    cases = list(ET.parse(pytester.path / "report.xml").getroot().iter("testcase"))
     files = {case.attrib["classname"].split(".")[0] for case in cases}
     failed = {case.attrib["classname"].split(".")[0] for case in cases if list(case)}
     assert len(files) >= len(sources)

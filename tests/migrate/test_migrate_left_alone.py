@@ -202,8 +202,10 @@ LEFT = {
         "where the mock 'api' comes from",
     ),
     "fixture asked for by name": (
-        "@pytest.fixture\ndef api():\n    with aioresponses() as m:\n        yield m\n\n\n"
-        'def test_it(request):\n    request.getfixturevalue("api").get(U)\n',
+        (
+            "@pytest.fixture\ndef api():\n    with aioresponses() as m:\n        yield m\n\n\n"
+            'def test_it(request):\n    request.getfixturevalue("api").get(U)\n'
+        ),
         "getfixturevalue",
     ),
     "subclass": ("class Mine(aioresponses):\n    pass\n", "in another way"),
@@ -232,13 +234,17 @@ LEFT = {
         "a list of prefixes",
     ),
     "passthrough and a pattern": (
-        'def test_it():\n    with aioresponses(passthrough=["http://a"]) as m:\n'
-        '        m.get(re.compile("^.*"))\n',
+        (
+            'def test_it():\n    with aioresponses(passthrough=["http://a"]) as m:\n'
+            '        m.get(re.compile("^.*"))\n'
+        ),
         "a pattern answers before",
     ),
     "passthrough and the log": (
-        'def test_it():\n    with aioresponses(passthrough=["http://a"]) as m:\n'
-        "        m.get(U)\n        m.assert_called_once()\n",
+        (
+            'def test_it():\n    with aioresponses(passthrough=["http://a"]) as m:\n'
+            "        m.get(U)\n        m.assert_called_once()\n"
+        ),
         "is in the native log",
     ),
     "clear and the log": (

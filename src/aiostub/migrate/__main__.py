@@ -61,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from aiostub.migrate._files import diff, neighbours, python_files  # noqa: PLC0415 - needs LibCST
-    from aiostub.migrate._translate import translate  # noqa: PLC0415 - as above
+    from aiostub.migrate._files import diff, neighbours, python_files
+    from aiostub.migrate._translate import translate
 
     try:
         files = python_files(options.paths)
@@ -89,15 +89,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _modules(files: list[Path], others: list[Path]) -> tuple[list[Module], list[str]]:
     """Parse the files, and of the others those that have to do with them."""
-    from aiostub.migrate._files import Unreadable, parsed  # noqa: PLC0415 - needs LibCST
-    from aiostub.migrate._module import Module  # noqa: PLC0415 - as above
+    from aiostub.migrate._files import UnreadableError, parsed
+    from aiostub.migrate._module import Module
 
     modules, left = [], []
     read = [(path, path.read_bytes()) for path in [*files, *others]]
     for path, data in _concerned(read):
         try:
             modules.append(Module(path, parsed(data), chosen=path in files))
-        except Unreadable as error:
+        except UnreadableError as error:
             if path in files and b"aioresponses" in data:
                 left.append(f"{_shown(path)}:{error.line}: {error}")
     return modules, left

@@ -7,22 +7,22 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from aiostub.migrate._module import Refusal, walk
+from aiostub.migrate._module import RefusalError, walk
 
 
 def by_name(call: cst.Call, order: Sequence[str]) -> dict[str, int]:
     """Return where each argument stands in a call of a function with these parameters.
 
     Raises:
-        Refusal: arguments are unpacked, or there are others than these.
+        RefusalError: arguments are unpacked, or there are others than these.
     """
     found: dict[str, int] = {}
     for at, one in enumerate(call.args):
         if one.star:
-            raise Refusal(one, "arguments are unpacked, so it does not show what they are")
+            raise RefusalError(one, "arguments are unpacked, so it does not show what they are")
         name = one.keyword.value if one.keyword is not None else (order[at : at + 1] or ("",))[0]
         if name not in order:
-            raise Refusal(one, f"the argument {name or at + 1} is not known")
+            raise RefusalError(one, f"the argument {name or at + 1} is not known")
         found[name] = at
     return found
 

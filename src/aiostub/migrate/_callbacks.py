@@ -1,17 +1,20 @@
-"""Callbacks: ``def f(url, **kwargs): return CallbackResult(...)`` becomes a handler of a request."""
+"""Callbacks: ``def f(url, **kwargs): return CallbackResult(...)`` becomes ``def f(request)``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from aiostub.migrate._arguments import Layout, by_name
-from aiostub.migrate._module import Module, Refusal, dotted, parameters_of, text_of, walk
+from aiostub.migrate._module import Module, RefusalError, dotted, parameters_of, text_of, walk
 from aiostub.migrate._roles import Role, Roles
 from aiostub.migrate._routes import Given, read_reply
-from aiostub.migrate._units import Groups, Unit
-from aiostub.migrate._values import Values
+
+if TYPE_CHECKING:
+    from aiostub.migrate._units import Groups, Unit
+    from aiostub.migrate._values import Values
 
 _RESULT_ORDER = (
     "method",
@@ -66,14 +69,14 @@ class Callbacks:
         """Add to a callback's unit what makes a handler of it, and return that unit.
 
         Raises:
-            Refusal: no handler does the same.
+            RefusalError: no handler does the same.
         """
         function = self._function(module, node)
         unit = self._groups.unit(module, function)
         url, rest = _parameters(function)
         results = _results(module, function)
         if any(isinstance(one, cst.Name) and one.value == "request" for one in walk(function)):
-            raise Refusal(node, "the name 'request' is taken in the callback")
+            raise RefusalError(node, "the name 'request' is taken in the callback")
         self._check_uses(module, function, url, rest, unit)
         for result in results:
             self._translate_result(module, result, unit)
@@ -87,10 +90,10 @@ class Callbacks:
         found = nodes[0] if len(nodes) == 1 else None
         if isinstance(node, cst.Name) and isinstance(found, cst.FunctionDef):
             if found.decorators:
-                raise Refusal(found, "the callback is decorated")
+                raise RefusalError(found, "the callback is decorated")
             self._check_references(module, node.value, found)
             return found
-        raise Refusal(node, "the callback is not seen in this file")
+        raise RefusalError(node, "the callback is not seen in this file")
 
     def _check_references(self, module: Module, name: str, function: cst.FunctionDef) -> None:
         """Check that a function is nothing but a callback of routes."""
@@ -112,7 +115,7 @@ class Callbacks:
             if argument is function or (isinstance(argument, cst.Arg) and argument.keyword is one):
                 continue
             if not is_callback:
-                raise Refusal(one, "the callback is used for something else as well")
+                raise RefusalError(one, "the callback is used for something else as well")
 
     def _check_uses(
         self,
@@ -134,11 +137,11 @@ class Callbacks:
     def _translate_result(self, module: Module, node: cst.BaseExpression, unit: Unit) -> None:
         is_result = isinstance(node, cst.Call) and self._roles.of(module, node.func) is Role.RESULT
         if not is_result or not isinstance(node, cst.Call):
-            raise Refusal(node, "the callback returns something else than CallbackResult(...)")
+            raise RefusalError(node, "the callback returns something else than CallbackResult(...)")
         at = by_name(node, _RESULT_ORDER)
         given = Given(self._values, module, node, at)
         if given.get("response_class") is not None:
-            raise Refusal(node, "response_class= has no counterpart")
+            raise RefusalError(node, "response_class= has no counterpart")
         fill = read_reply(given)
         unit.edits[node] = _reply_builder(fill)
         unit.freed.update(inner for inner in walk(node.func) if isinstance(inner, cst.Name))
@@ -166,13 +169,13 @@ def _parameters(
     named = [*params.posonly_params, *params.params]
     star = params.star_arg if isinstance(params.star_arg, cst.Param) else None
     if rest is None or params.kwonly_params or len(named) + (star is not None) != 1:
-        raise Refusal(function, "a callback with other parameters than (url, **kwargs)")
+        raise RefusalError(function, "a callback with other parameters than (url, **kwargs)")
     if star is not None:
         used = any(
             isinstance(n, cst.Name) and n.value == star.name.value for n in walk(function.body)
         )
         if used:
-            raise Refusal(function, "a callback with other parameters than (url, **kwargs)")
+            raise RefusalError(function, "a callback with other parameters than (url, **kwargs)")
     return (named[0] if named else None), rest
 
 
@@ -183,14 +186,14 @@ def _results(module: Module, function: cst.FunctionDef | cst.Lambda) -> list[cst
     inside = [one for one in walk(function.body) if module.function_of(one) is function]
     for one in inside:
         if isinstance(one, cst.Raise):
-            raise Refusal(one, "a callback that raises is asked again there")
+            raise RefusalError(one, "a callback that raises is asked again there")
         if isinstance(one, (cst.Yield, cst.FunctionDef)):
-            raise Refusal(one, "the callback is more than a plain function")
+            raise RefusalError(one, "the callback is more than a plain function")
     returns = [one for one in inside if isinstance(one, cst.Return)]
     values = [one.value for one in returns if one.value is not None]
     if not _ends(function.body) or len(values) != len(returns):
         reason = "a callback that may return None leaves the answer to the route there"
-        raise Refusal(function, reason)
+        raise RefusalError(function, reason)
     return values
 
 
@@ -215,7 +218,7 @@ def _else_ends(orelse: cst.If | cst.Else | None) -> bool:
 def _translate_url(module: Module, name: cst.Name, unit: Unit) -> None:
     parent = module.parent(name)
     if not (isinstance(parent, cst.Attribute) and parent.attr.value in _SAME_OF_URL):
-        raise Refusal(name, "the callback's URL has its query sorted there, and not natively")
+        raise RefusalError(name, "the callback's URL has its query sorted there, and not natively")
     unit.edits[name] = lambda updated: cst.parse_expression("request.url").with_changes(
         lpar=updated.lpar, rpar=updated.rpar
     )
@@ -232,7 +235,9 @@ def _translate_argument(module: Module, name: cst.Name, unit: Unit) -> None:
     if key == "headers" and header_asked(module, node, outer):
         unit.edits[node] = lambda _: cst.parse_expression("request.headers")
         return
-    raise Refusal(name, "of a callback's arguments only json and single headers are translated")
+    raise RefusalError(
+        name, "of a callback's arguments only json and single headers are translated"
+    )
 
 
 def subscript_text(node: cst.Subscript) -> str | None:

@@ -61,7 +61,7 @@ def _root_of(file: Path) -> Path | None:
     return next(marked, None)
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A file is no Python that can be read.
 
     Attributes:
@@ -77,18 +77,18 @@ def parsed(data: bytes) -> cst.Module:
     """Parse the bytes of a file, in the encoding that it declares.
 
     Raises:
-        Unreadable: it has a syntax error, or is not in that encoding.
+        UnreadableError: it has a syntax error, or is not in that encoding.
     """
     try:
         tree = cst.parse_module(data)
     except cst.ParserSyntaxError as error:
-        raise Unreadable(error.raw_line, "the file has a syntax error") from error
+        raise UnreadableError(error.raw_line, "the file has a syntax error") from error
     except (UnicodeError, LookupError, SyntaxError) as error:
-        raise Unreadable(1, f"the file cannot be decoded: {error}") from error
+        raise UnreadableError(1, f"the file cannot be decoded: {error}") from error
     except (RecursionError, cst.CSTValidationError) as error:
-        raise Unreadable(1, f"the file cannot be parsed: {error}") from error
+        raise UnreadableError(1, f"the file cannot be parsed: {error}") from error
     if tree.bytes != data:
-        raise Unreadable(1, "the file would not survive being read and written")
+        raise UnreadableError(1, "the file would not survive being read and written")
     return tree
 
 

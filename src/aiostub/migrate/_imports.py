@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import libcst as cst
 
 from aiostub.migrate._module import PACKAGE, Module, dotted, imports_of
-from aiostub.migrate._units import Edit
+
+if TYPE_CHECKING:
+    from aiostub.migrate._units import Edit
 
 _MODULES = ("aiohttp", "asyncio", "re")
 _FROM_AIOHTTP = ("ClientConnectionError",)
@@ -91,9 +93,9 @@ def _names_gone(
     bound = {alias.evaluated_alias or alias.evaluated_name for alias in statement.names}
     used: dict[str, list[bool]] = {name: [] for name in bound}
     for node in module.nodes:
-        for name in used:
+        for name, gone in used.items():
             if _refers(node, name) and statement in _bound_by(module, node, name):
-                used[name].append(node in freed or id(node) not in kept)
+                gone.append(node in freed or id(node) not in kept)
     return {name for name, gone in used.items() if gone and all(gone)}
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from aiostub.migrate._arguments import by_name
 from aiostub.migrate._callbacks import header_asked, subscript_text
-from aiostub.migrate._module import Module, Refusal, dotted, elements, text_of
+from aiostub.migrate._module import Module, RefusalError, dotted, elements, text_of
 from aiostub.migrate._roles import Role, Roles, index_of
-from aiostub.migrate._units import Unit
 from aiostub.migrate._urls import is_pattern, translated
-from aiostub.migrate._values import Values
+
+if TYPE_CHECKING:
+    from aiostub.migrate._units import Unit
+    from aiostub.migrate._values import Values
 
 ASSERTIONS = frozenset(
     {
@@ -44,7 +47,7 @@ class Log:
         """Translate ``m.requests``, or a name for it.
 
         Raises:
-            Refusal: it is used in a way that has no exact counterpart.
+            RefusalError: it is used in a way that has no exact counterpart.
         """
         unit.looks = True
         if isinstance(node, cst.Attribute):
@@ -65,7 +68,7 @@ class Log:
             if _is_denied(module, node):
                 unit.silent = True
             return None
-        raise Refusal(
+        raise RefusalError(
             node, "of requests only calls by method and URL, and their number, are translated"
         )
 
@@ -78,7 +81,7 @@ class Log:
         """Translate ``list(m.requests.values())``, or a name for it.
 
         Raises:
-            Refusal: it is used in a way that has no exact counterpart.
+            RefusalError: it is used in a way that has no exact counterpart.
         """
         unit.looks = unit.counts = True
         first = module.parent(node)
@@ -97,7 +100,7 @@ class Log:
         is_item = isinstance(first, cst.Subscript) and first.value is node
         is_loop = isinstance(first, (cst.For, cst.CompFor)) and first.iter is node
         if not (is_item or is_loop or _is_length(module, node) or self._is_alias(module, node)):
-            raise Refusal(node, "the calls go where they cannot be followed")
+            raise RefusalError(node, "the calls go where they cannot be followed")
 
     def _is_counted(self, module: Module, node: cst.BaseExpression, unit: Unit) -> bool:
         call = module.parent(module.parent(node))
@@ -123,7 +126,7 @@ class Log:
         comparison = cst.ensure_type(module.parent(target), cst.Comparison)
         negated = isinstance(target.operator, cst.NotIn)
         if len(comparison.comparisons) > 1 or not (negated or isinstance(target.operator, cst.In)):
-            raise Refusal(node, "requests are compared with something else")
+            raise RefusalError(node, "requests are compared with something else")
         arguments = self._key(module, comparison.left)
         plain = is_truth(module, comparison)
 
@@ -144,14 +147,14 @@ class Log:
         value = self._values.one(module, node)
         pair = elements(value.node)
         if pair is None or len(pair) != 2:
-            raise Refusal(node, "it does not show which method and URL are meant")
+            raise RefusalError(node, "it does not show which method and URL are meant")
         method = text_of(self._values.one(value.module, pair[0]).node)
         if method is None and "METH_" not in dotted(pair[0]):
-            raise Refusal(node, "it does not show which method is meant")
+            raise RefusalError(node, "it does not show which method is meant")
         if method is not None and method != method.upper():
-            raise Refusal(node, "a key with a lower-case method is of requests made so only")
+            raise RefusalError(node, "a key with a lower-case method is of requests made so only")
         if is_pattern(self._values, value.module, pair[1]):
-            raise Refusal(node, "a pattern is no key of requests")
+            raise RefusalError(node, "a pattern is no key of requests")
         make_url = translated(self._values, value.module, pair[1])
         if value.node is not node:
             return lambda updated: [cst.Arg(updated, star="*")]
@@ -180,34 +183,26 @@ class Log:
         """Translate ``m.requests[key]``, or a name for it.
 
         Raises:
-            Refusal: it is used in a way that has no exact counterpart.
+            RefusalError: it is used in a way that has no exact counterpart.
         """
         unit.looks = True
         if isinstance(node, cst.Subscript):
             if self._roles.of(module, node.value) is Role.LISTS:
                 return self._check_calls(module, node)
-            index = node.slice[0].slice
-            if not isinstance(index, cst.Index) or len(node.slice) != 1:
-                key = _tuple_of(node)
-            else:
-                key = index.value
+            key = _key_of(node)
             if key is None:
-                raise Refusal(node, "it does not show which method and URL are meant")
+                raise RefusalError(node, "it does not show which method and URL are meant")
             arguments = self._key(module, key)
 
             def build(updated: cst.Subscript) -> cst.BaseExpression:
-                inner = updated.slice[0].slice
-                asked = (
-                    inner.value
-                    if isinstance(inner, cst.Index) and len(updated.slice) == 1
-                    else _tuple_of(updated)
-                )
+                asked = _key_of(updated)
                 assert asked is not None
                 func = cst.Attribute(updated.value, cst.Name("filter"))
                 return cst.Call(func, arguments(asked), lpar=updated.lpar, rpar=updated.rpar)
 
             unit.edits[node] = build
         self._check_calls(module, node)
+        return None
 
     def _check_calls(self, module: Module, node: cst.BaseExpression) -> None:
         parent = module.parent(node)
@@ -215,7 +210,7 @@ class Log:
         is_length = _is_length(module, node)
         is_loop = isinstance(parent, (cst.For, cst.CompFor)) and parent.iter is node
         if is_item and not self._is_index(parent):
-            raise Refusal(node, "it does not show which call is meant")
+            raise RefusalError(node, "it does not show which call is meant")
         if not (
             is_item
             or is_length
@@ -223,17 +218,18 @@ class Log:
             or self._is_alias(module, node)
             or is_truth(module, node)
         ):
-            raise Refusal(node, "the list of calls goes where it cannot be followed")
+            raise RefusalError(node, "the list of calls goes where it cannot be followed")
 
     def _is_index(self, node: cst.CSTNode) -> bool:
         return isinstance(node, cst.Subscript) and isinstance(node.slice[0].slice, cst.Index)
 
-    def call(self, module: Module, node: cst.BaseExpression) -> None:
+    def call(self, module: Module, node: cst.BaseExpression, unit: Unit) -> None:
         """Check the use of one call.
 
         Raises:
-            Refusal: it has no exact counterpart.
+            RefusalError: it has no exact counterpart.
         """
+        unit.looks = True
         parent = module.parent(node)
         if isinstance(parent, cst.Attribute) and parent.attr.value == "kwargs":
             return
@@ -241,13 +237,13 @@ class Log:
             return
         if self._is_alias(module, node) or isinstance(parent, (cst.For, cst.CompFor)):
             return
-        raise Refusal(node, "of a call only its kwargs are translated")
+        raise RefusalError(node, "of a call only its kwargs are translated")
 
     def kwargs(self, module: Module, node: cst.BaseExpression, unit: Unit) -> None:
         """Translate ``call.kwargs``, or a name for it.
 
         Raises:
-            Refusal: it is used in a way that has no exact counterpart.
+            RefusalError: it is used in a way that has no exact counterpart.
         """
         if isinstance(node, (cst.Attribute, cst.Subscript)):
             unit.edits[node] = lambda updated: cst.Attribute(
@@ -276,16 +272,17 @@ class Log:
                 if key == "headers"
                 else ("of a call's kwargs only single ones are translated")
             )
-            raise Refusal(node, reason)
+            raise RefusalError(node, reason)
+        return None
 
     def _headers(
         self, module: Module, node: cst.BaseExpression, asked: cst.Subscript, unit: Unit
     ) -> None:
         """Translate ``call.kwargs["headers"]["X"]``: the session's own headers are in there."""
         if not header_asked(module, asked, module.parent(asked)):
-            raise Refusal(asked, "headers are merged with the session's there")
+            raise RefusalError(asked, "headers are merged with the session's there")
         if not isinstance(node, (cst.Attribute, cst.Subscript)):
-            raise Refusal(asked, "headers are merged with the session's there")
+            raise RefusalError(asked, "headers are merged with the session's there")
         unit.edits[node] = lambda updated: cst.Attribute(updated.value, cst.Name("request"))
         unit.edits[asked] = lambda updated: cst.Attribute(updated.value, cst.Name("headers"))
 
@@ -295,7 +292,7 @@ class Log:
         """Translate an assertion.
 
         Raises:
-            Refusal: no native one asserts the same.
+            RefusalError: no native one asserts the same.
         """
         name = cst.ensure_type(call.func, cst.Attribute).attr.value
         unit.looks = True
@@ -304,11 +301,12 @@ class Log:
             unit.silent = unit.silent or name == "assert_not_called"
             return None
         if _is_expected_to_fail(module, call):
-            raise Refusal(call, "the assertion is expected to fail")
+            raise RefusalError(call, "the assertion is expected to fail")
         if name == "assert_any_call":
             return self._any_call(module, call, unit)
         unit.counts = unit.counts or name == "assert_called_once_with"
         self._called_with(module, call, unit, once=name == "assert_called_once_with")
+        return None
 
     def _method(self, module: Module, call: cst.Call, at: dict[str, int]) -> str:
         if "method" not in at:
@@ -319,24 +317,24 @@ class Log:
         if text is None and constant.startswith("METH_"):
             text = constant.removeprefix("METH_")
         if text is None:
-            raise Refusal(node, "it does not show which method is meant")
+            raise RefusalError(node, "it does not show which method is meant")
         return text.upper()
 
     def _asked_url(
         self, module: Module, call: cst.Call, at: dict[str, int]
     ) -> Callable[[cst.BaseExpression], cst.BaseExpression]:
         if "url" not in at:
-            raise Refusal(call, "no URL is given")
+            raise RefusalError(call, "no URL is given")
         node = call.args[at["url"]].value
         if is_pattern(self._values, module, node):
-            raise Refusal(node, "a pattern is a TypeError in an assertion there")
+            raise RefusalError(node, "a pattern is a TypeError in an assertion there")
         return translated(self._values, module, node)
 
     def _any_call(self, module: Module, call: cst.Call, unit: Unit) -> None:
         at = by_name(call, ("url", "method", *_REQUEST_ARGUMENTS))
         ignored = [name for name in at if name not in ("url", "method", "params")]
         if ignored:
-            raise Refusal(call, f"assert_any_call ignores {ignored[0]}= there")
+            raise RefusalError(call, f"assert_any_call ignores {ignored[0]}= there")
         method, url = self._method(module, call, at), self._asked_url(module, call, at)
 
         def build(updated: cst.Call) -> cst.Call:
@@ -353,7 +351,7 @@ class Log:
     def _called_with(self, module: Module, call: cst.Call, unit: Unit, *, once: bool) -> None:
         at = by_name(call, ("url", "method", "args_to_match", *_REQUEST_ARGUMENTS))
         if "headers" in at:
-            raise Refusal(call, "headers= is compared there with the session's merged in")
+            raise RefusalError(call, "headers= is compared there with the session's merged in")
         statement = module.parent(call)
         line = module.parent(statement)
         if not (
@@ -361,7 +359,7 @@ class Log:
             and isinstance(line, cst.SimpleStatementLine)
             and len(line.body) == 1
         ):
-            raise Refusal(call, "the assertion is not a statement by itself")
+            raise RefusalError(call, "the assertion is not a statement by itself")
         method, url = self._method(module, call, at), self._asked_url(module, call, at)
         wanted = _wanted(module, call, at)
 
@@ -442,7 +440,7 @@ def _wanted(module: Module, call: cst.Call, at: dict[str, int]) -> list[str] | N
     names = [text_of(one) for one in elements(node) or ()]
     known = [name for name in names if name is not None]
     if not known or len(known) != len(names) or not all(name in at for name in known):
-        raise Refusal(call, "it does not show which arguments are compared")
+        raise RefusalError(call, "it does not show which arguments are compared")
     del module
     return known
 
@@ -483,13 +481,13 @@ def _keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
     return cst.Arg(value, keyword=cst.Name(name), equal=equal)
 
 
-def _tuple_of(node: cst.Subscript) -> cst.Tuple | None:
-    """Return the key of ``m.requests["GET", url]``."""
+def _key_of(node: cst.Subscript) -> cst.BaseExpression | None:
+    """Return the key of ``m.requests[key]`` or ``m.requests["GET", url]``."""
     inside = [one.slice for one in node.slice]
     values = [one.value for one in inside if isinstance(one, cst.Index)]
-    if len(values) != len(inside) or len(values) < 2:
+    if len(values) != len(inside):
         return None
-    return cst.Tuple([cst.Element(one) for one in values])
+    return values[0] if len(values) == 1 else cst.Tuple([cst.Element(one) for one in values])
 
 
 def _is_length(module: Module, node: cst.CSTNode) -> bool:
@@ -532,7 +530,7 @@ def _compared(comparison: cst.Comparison, unit: Unit) -> None:
     target = comparison.comparisons[0]
     is_empty = isinstance(target.comparator, cst.Dict) and not target.comparator.elements
     if len(comparison.comparisons) > 1 or not is_empty:
-        raise Refusal(comparison, "requests are compared with something else")
+        raise RefusalError(comparison, "requests are compared with something else")
     if isinstance(target.operator, cst.Equal):
         unit.silent = True
         unit.edits[comparison] = lambda updated: cst.UnaryOperation(
@@ -541,7 +539,7 @@ def _compared(comparison: cst.Comparison, unit: Unit) -> None:
     elif isinstance(target.operator, cst.NotEqual):
         unit.edits[comparison] = lambda updated: cst.Call(cst.Name("bool"), [cst.Arg(updated.left)])
     else:
-        raise Refusal(comparison, "requests are compared with something else")
+        raise RefusalError(comparison, "requests are compared with something else")
 
 
 def _is_expected_to_fail(module: Module, node: cst.CSTNode) -> bool:

@@ -22,7 +22,7 @@ from libcst.metadata import (
 PACKAGE = "aioresponses"
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """Something cannot be translated with the same meaning.
 
     Attributes:
@@ -92,7 +92,7 @@ class Module:
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode:
         """Return what a node stands in; the module stands in itself."""
-        return cast("cst.CSTNode", self._parents.get(node, self.tree))
+        return self._parents.get(node, self.tree)
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """Go from a node outwards, itself left out, up to the module."""
@@ -106,7 +106,7 @@ class Module:
 
     def scope(self, node: cst.CSTNode) -> Scope | None:
         """Return the scope that a node stands in."""
-        return cast("Scope | None", self._scopes.get(node))
+        return self._scopes.get(node)
 
     def definitions(self, name: cst.Name) -> list[cst.CSTNode]:
         """Return what binds a name: targets, parameters, functions, classes, import statements."""

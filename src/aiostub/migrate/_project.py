@@ -240,7 +240,7 @@ class Project:
         found = self.exported(module, name)
         if found is None or not isinstance(found[1], cst.FunctionDef):
             return None
-        function = Function(*found)
+        function = Function(found[0], found[1])
         return function if function.is_fixture and function.fixture_name == name else None
 
 

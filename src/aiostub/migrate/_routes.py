@@ -10,7 +10,7 @@ import libcst as cst
 from aiostub.migrate._arguments import Layout, by_name
 from aiostub.migrate._module import (
     Module,
-    Refusal,
+    RefusalError,
     dotted,
     text_of,
     walk,
@@ -160,7 +160,7 @@ def read_route(
         handler: translates the callback.
 
     Raises:
-        Refusal: nothing does the same.
+        RefusalError: nothing does the same.
     """
     func = cst.ensure_type(call.func, cst.Attribute)
     method = func.attr.value
@@ -171,9 +171,11 @@ def read_route(
     )
     given = Given(values, module, call, at, is_head=is_head)
     if "url" not in given.at:
-        raise Refusal(call, "no URL is given")
+        raise RefusalError(call, "no URL is given")
     if given.get("response_class") is not None:
-        raise Refusal(call, "response_class= has no counterpart: the session's own class is used")
+        raise RefusalError(
+            call, "response_class= has no counterpart: the session's own class is used"
+        )
     route = Route(build=lambda updated: updated)
     verb = _verb(given, method)
     url = translated(values, module, call.args[given.at["url"]].value)
@@ -223,7 +225,7 @@ def _action(
     timeout = given.get("timeout")
     if callback is not None:
         if exception is not None or timeout is not None:
-            raise Refusal(callback, "callback= with exception= runs both there")
+            raise RefusalError(callback, "callback= with exception= runs both there")
         handler(callback)
         return _keep_one(given.at["callback"], "handle")
     if timeout is not None:
@@ -245,7 +247,7 @@ def _keep_one(at: int, step: str) -> Callable[[Layout], str]:
 
 def _timeout(given: Given, route: Route, node: cst.BaseExpression) -> Callable[[Layout], str]:
     if dotted(node) != "True":
-        raise Refusal(node, "it does not show whether timeout= is true")
+        raise RefusalError(node, "it does not show whether timeout= is true")
     route.fails = True
     route.needs |= {"asyncio"}
     message = f'("{_MESSAGE}")' if _MESSAGE in given.module.tree.code else ""
@@ -264,13 +266,13 @@ def _check_exception(given: Given, node: cst.BaseExpression) -> None:
         is_call = isinstance(inner, cst.Call)
         name = dotted(inner.func if isinstance(inner, cst.Call) else inner).rpartition(".")[2]
         if name in _TRANSLATED_BY_AIOHTTP:
-            raise Refusal(node, f"natively aiohttp makes a ClientOSError of {name}")
+            raise RefusalError(node, f"natively aiohttp makes a ClientOSError of {name}")
         if not name[:1].isupper():
-            raise Refusal(node, "it does not show which exception this is")
+            raise RefusalError(node, "it does not show which exception this is")
         if not is_call and name in ("ClientConnectorError", "ClientConnectorDNSError"):
-            raise Refusal(node, f"raising the class {name} is a TypeError there")
+            raise RefusalError(node, f"raising the class {name} is a TypeError there")
     if isinstance(node, cst.Name) and _is_compared(given, node):
-        raise Refusal(node, "the very exception is asked for, and natively it is copied")
+        raise RefusalError(node, "the very exception is asked for, and natively it is copied")
 
 
 def _is_compared(given: Given, name: cst.Name) -> bool:
@@ -292,17 +294,19 @@ def read_reply(given: Given) -> Callable[[Layout], str]:
     """Return what fills in the arguments of a reply.
 
     Raises:
-        Refusal: no reply is the same.
+        RefusalError: no reply is the same.
     """
     status, reason, headers = given.get("status"), given.get("reason"), given.get("headers")
     payload = given.get("payload")
     _check_status(given)
     names = _header_names(given)
     if names is None:
-        raise Refusal(given.call.args[given.at["headers"]], "it does not show what headers are set")
+        raise RefusalError(
+            given.call.args[given.at["headers"]], "it does not show what headers are set"
+        )
     for name in _SPOILERS:
         if name in names:
-            raise Refusal(headers or given.call, f"natively the client heeds {name}")
+            raise RefusalError(headers or given.call, f"natively the client heeds {name}")
     body = None if payload is not None else given.get("body")
     kind = _body_kind(given, payload, body)
     renamed = {
@@ -376,7 +380,7 @@ def _content_type(given: Given, kind: str | None, names: set[str]) -> _ContentTy
     if "content_type" not in given.at:
         return _ContentType(default=kind != "json")
     if node is None:
-        raise Refusal(given.call, "content_type=None is no header there")
+        raise RefusalError(given.call, "content_type=None is no header there")
     text = text_of(given.values.one(given.module, node).node)
     if text == "application/json" and kind == "json":
         return _ContentType()
@@ -385,7 +389,7 @@ def _content_type(given: Given, kind: str | None, names: set[str]) -> _ContentTy
     ):
         return _ContentType(at=given.at["content_type"])
     if given.get("headers") is not None:
-        raise Refusal(node, "natively a text gets '; charset=utf-8'; say the type in headers=")
+        raise RefusalError(node, "natively a text gets '; charset=utf-8'; say the type in headers=")
     return _ContentType(at=given.at["content_type"], in_headers=True)
 
 
@@ -395,13 +399,13 @@ def _check_status(given: Given) -> None:
     for value in given.all("status"):
         text = _status_text(value.node)
         if text.isdecimal() and not 200 <= int(text) <= 599:
-            raise Refusal(
+            raise RefusalError(
                 node or given.call, f"no server answers {text}: native replies are 200 to 599"
             )
         if text in _BODILESS and has_body:
-            raise Refusal(node or given.call, f"a {text} has no body natively")
+            raise RefusalError(node or given.call, f"a {text} has no body natively")
     if given.is_head and has_body:
-        raise Refusal(given.call, "a reply to HEAD has no body natively")
+        raise RefusalError(given.call, "a reply to HEAD has no body natively")
 
 
 def _header_names(given: Given) -> set[str] | None:
@@ -458,16 +462,18 @@ def _body_kind(
         return None
     kind = given.values.kind(given.module, body)
     if kind is None:
-        raise Refusal(body, "it does not show whether the body is text or bytes")
+        raise RefusalError(body, "it does not show whether the body is text or bytes")
     return "text" if kind == "text" else "body"
 
 
 def _check_payload(given: Given, node: cst.BaseExpression) -> None:
     found = given.values.of(given.module, node)
     if any(dotted(value.node) == "None" for value in found or []):
-        raise Refusal(node, "a payload that may be None is no body there, and null natively")
+        raise RefusalError(node, "a payload that may be None is no body there, and null natively")
     if isinstance(node, cst.Name) and _is_changed_later(given, node):
-        raise Refusal(node, "the payload is changed afterwards, and natively it is read at once")
+        raise RefusalError(
+            node, "the payload is changed afterwards, and natively it is read at once"
+        )
 
 
 def _is_changed_later(given: Given, name: cst.Name) -> bool:
@@ -524,7 +530,7 @@ def _times(given: Given, route: Route) -> str:
             return f".times({value.value})"
         route.endless = int(value.evaluated_value) < 1
         return ".always()" if route.endless else ""
-    raise Refusal(node, "it does not show how often repeat= is")
+    raise RefusalError(node, "it does not show how often repeat= is")
 
 
 # -- the new expression

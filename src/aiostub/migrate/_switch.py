@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from aiostub.migrate._arguments import by_name
 from aiostub.migrate._module import (
     Module,
-    Refusal,
+    RefusalError,
     decorators_of,
     dotted,
     elements,
@@ -19,7 +20,9 @@ from aiostub.migrate._module import (
 from aiostub.migrate._project import Function, Project
 from aiostub.migrate._roles import Role, Roles, injected_parameter
 from aiostub.migrate._units import Switch
-from aiostub.migrate._values import Values
+
+if TYPE_CHECKING:
+    from aiostub.migrate._values import Values
 
 _ORIGIN = re.compile(r"https?://[\w.-]+(:\d+)?")
 _INERT = re.compile(r"(pytest\.)?mark\.|(unittest\.)?(skip|skipIf|skipUnless|expectedFailure)$")
@@ -31,10 +34,10 @@ def read_switch(
     """Read ``aioresponses(...)``: what it is, what makes the native one, which names that needs.
 
     Raises:
-        Refusal: no stub does the same.
+        RefusalError: no stub does the same.
     """
     if any(one.keyword is None for one in call.args):
-        raise Refusal(call, "aioresponses takes keywords only")
+        raise RefusalError(call, "aioresponses takes keywords only")
     at = by_name(call, ("param", "passthrough", "passthrough_unmatched"))
     given = {name: call.args[index].value for name, index in at.items()}
     switch, needs = Switch(), {"Stub"}
@@ -64,7 +67,7 @@ def read_switch(
 
 def _is_true(node: cst.BaseExpression | None) -> bool:
     if node is not None and dotted(node) not in ("True", "False"):
-        raise Refusal(node, "it does not show whether passthrough_unmatched= is true")
+        raise RefusalError(node, "it does not show whether passthrough_unmatched= is true")
     return node is not None and dotted(node) == "True"
 
 
@@ -73,14 +76,16 @@ def _rules(values: Values, module: Module, node: cst.BaseExpression) -> str:
     found = values.one(module, node)
     inside = elements(found.node)
     if inside is None:
-        raise Refusal(node, "it does not show what passthrough= is; there it is a list of prefixes")
+        raise RefusalError(
+            node, "it does not show what passthrough= is; there it is a list of prefixes"
+        )
     return ", ".join(_rule(values, found.module, one) for one in inside)
 
 
 def _rule(values: Values, module: Module, node: cst.BaseExpression) -> str:
     text = text_of(values.one(module, node).node)
     if text is None:
-        raise Refusal(node, "it does not show what passes through")
+        raise RefusalError(node, "it does not show what passes through")
     if _ORIGIN.fullmatch(text):
         return module.code(node) if text_of(node) is not None else f'"{text}"'
     return f're.compile(r"^{re.escape(text)}")'
@@ -95,19 +100,19 @@ def _param(roles: Roles, module: Module, call: cst.Call) -> str:
     named = next((a for a in call.args if a.keyword and a.keyword.value == "param"), None)
     if not isinstance(decorator, cst.Decorator):
         if named is not None:
-            raise Refusal(named, "param= means something on a decorator only")
+            raise RefusalError(named, "param= means something on a decorator only")
         return ""
     target = module.parent(decorator)
     if not isinstance(target, cst.FunctionDef):
-        raise Refusal(call, "on a class it makes a function of it there")
+        raise RefusalError(call, "on a class it makes a function of it there")
     _check_decorated(roles.project, module, target, decorator)
     param = injected_parameter(target, call)
     if param is None:
-        raise Refusal(call, "the decorated function has no parameter for the mock")
+        raise RefusalError(call, "the decorated function has no parameter for the mock")
     if target.params.posonly_params:
-        raise Refusal(target, "natively the stub is passed by keyword")
+        raise RefusalError(target, "natively the stub is passed by keyword")
     if named is None and not _is_plain(roles.project, module, target):
-        raise Refusal(call, "it does not show which parameter the mock is passed as")
+        raise RefusalError(call, "it does not show which parameter the mock is passed as")
     return param.name.value
 
 
@@ -118,14 +123,18 @@ def _check_decorated(
     if any(
         isinstance(one, cst.Yield) and module.function_of(one) is target for one in module.nodes
     ):
-        raise Refusal(decorator, "on a generator the mock is gone there before the first yield")
+        raise RefusalError(
+            decorator, "on a generator the mock is gone there before the first yield"
+        )
     if isinstance(target.params.star_arg, cst.Param):
-        raise Refusal(target, "it does not show which parameter the mock is passed as")
+        raise RefusalError(target, "it does not show which parameter the mock is passed as")
     below = [one for one in decorators_of(target) if one[1] is not decorator]
     inner = below[[one for _, one in decorators_of(target)].index(decorator) :]
     for name, one in inner:
         if not _INERT.match(name):
-            raise Refusal(one, "a decorator beneath @aioresponses() may pass arguments as well")
+            raise RefusalError(
+                one, "a decorator beneath @aioresponses() may pass arguments as well"
+            )
 
 
 def _is_plain(project: Project, module: Module, target: cst.FunctionDef) -> bool:
@@ -168,42 +177,45 @@ def check_mock_place(roles: Roles, module: Module, node: cst.BaseExpression) -> 
     """Check that a mock stands where a stub may stand just as well.
 
     Raises:
-        Refusal: it goes where it cannot be followed.
+        RefusalError: it goes where it cannot be followed.
     """
     parent = module.parent(node)
-    if isinstance(parent, cst.Attribute) and parent.value is node:
-        return None  # what is asked of it is looked at by itself
     if isinstance(parent, cst.WithItem):
-        return _check_entered(roles, module, parent)
-    if isinstance(parent, cst.Decorator) and isinstance(node, cst.Call):
-        return None
-    if isinstance(parent, (cst.AssignTarget, cst.Assign, cst.AnnAssign)):
-        return _check_assigned(roles, module, parent)
-    if isinstance(parent, (cst.Yield, cst.Return)):
-        return _check_provided(roles, module, parent)
-    if isinstance(parent, cst.Expr) and isinstance(node, cst.Call):
-        return None  # a context is entered, and nobody asks for the mock
-    if isinstance(parent, cst.Arg) and _is_followed(roles, module, parent):
-        return None
-    raise Refusal(node, "the mock goes where it cannot be followed")
+        _check_entered(roles, module, parent)
+    elif isinstance(parent, (cst.AssignTarget, cst.Assign, cst.AnnAssign)):
+        _check_assigned(roles, module, parent)
+    elif isinstance(parent, (cst.Yield, cst.Return)):
+        _check_provided(roles, module, parent)
+    elif not _is_plain_place(roles, module, node, parent):
+        raise RefusalError(node, "the mock goes where it cannot be followed")
+
+
+def _is_plain_place(
+    roles: Roles, module: Module, node: cst.BaseExpression, parent: cst.CSTNode
+) -> bool:
+    if isinstance(parent, cst.Attribute):
+        return parent.value is node  # what is asked of it is looked at by itself
+    if isinstance(parent, (cst.Decorator, cst.Expr)):
+        return isinstance(node, cst.Call)
+    return isinstance(parent, cst.Arg) and _is_followed(roles, module, parent)
 
 
 def _check_entered(roles: Roles, module: Module, item: cst.WithItem) -> None:
     if item.asname is not None and roles.of(module, item.asname.name) is not Role.MOCK:
-        raise Refusal(item, "the same name is something else as well")
+        raise RefusalError(item, "the same name is something else as well")
     if isinstance(item.item, cst.Call):
         return
     here = module.function_of(item)
     made = module.definitions(item.item) if isinstance(item.item, cst.Name) else [module.tree]
     in_loop = any(isinstance(one, (cst.For, cst.While)) for one in module.ancestors(item))
     if here is None or in_loop or any(module.function_of(one) is not here for one in made):
-        raise Refusal(item, "a mock that is started again forgets its routes there")
+        raise RefusalError(item, "a mock that is started again forgets its routes there")
 
 
 def _check_provided(roles: Roles, module: Module, node: cst.CSTNode) -> None:
     function = module.function_of(node)
     if function is None or not roles.provides(Function(module, function)):
-        raise Refusal(node, "the mock goes where it cannot be followed")
+        raise RefusalError(node, "the mock goes where it cannot be followed")
 
 
 def _check_assigned(roles: Roles, module: Module, node: cst.CSTNode) -> None:
@@ -216,9 +228,9 @@ def _check_assigned(roles: Roles, module: Module, node: cst.CSTNode) -> None:
     value = statement.value if isinstance(statement, (cst.Assign, cst.AnnAssign)) else None
     for target in targets:
         if roles.of(module, target) is not Role.MOCK:
-            raise Refusal(target, "the mock goes where it cannot be followed")
+            raise RefusalError(target, "the mock goes where it cannot be followed")
     if value is None or roles.of(module, value) is not Role.MOCK:
-        raise Refusal(statement, "the same name is something else here")
+        raise RefusalError(statement, "the same name is something else here")
 
 
 def _is_followed(roles: Roles, module: Module, argument: cst.Arg) -> bool:

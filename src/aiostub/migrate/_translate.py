@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import libcst as cst
@@ -14,7 +14,7 @@ from aiostub.migrate._log import ASSERTIONS, Log
 from aiostub.migrate._module import (
     PACKAGE,
     Module,
-    Refusal,
+    RefusalError,
     dotted,
     imports_of,
     parameters_of,
@@ -71,6 +71,14 @@ class _Translation:
         self.log = Log(self.roles, self.values)
         self.callbacks = Callbacks(self.groups, self.roles, self.values)
         self.references: dict[int, list[cst.CSTNode]] = {}
+        self._readers: dict[Role, Callable[[Module, Any, Unit], None]] = {
+            Role.MOCK: self._read_mock,
+            Role.REQUESTS: self.log.requests,
+            Role.LISTS: self.log.lists,
+            Role.CALLS: self.log.calls,
+            Role.CALL: self.log.call,
+            Role.KWARGS: self.log.kwargs,
+        }
 
     def run(self) -> tuple[list[Result], list[Note]]:
         for module in self.project.modules:
@@ -100,7 +108,7 @@ class _Translation:
             unit = self.groups.unit(module, node)
             try:
                 self._read_node(module, node, role, unit)
-            except Refusal as refusal:
+            except RefusalError as refusal:
                 unit.refuse(refusal.node, str(refusal))
 
     def _is_import(self, module: Module, node: cst.CSTNode) -> bool:
@@ -152,21 +160,13 @@ class _Translation:
         unit: Unit,
     ) -> None:
         if role in (Role.PACKAGE, Role.FACTORY, Role.RESULT):
-            return self._read_name(module, node, role, unit)
+            self._read_name(module, node, role, unit)
+            return
         self._tie_definitions(module, node)
         if module.is_stored(node):
-            return self._read_target(module, node, role)
-        if role is Role.MOCK:
-            return self._read_mock(module, node, unit)
-        if role is Role.REQUESTS:
-            return self.log.requests(module, node, unit)
-        if role is Role.LISTS:
-            return self.log.lists(module, node, unit)
-        if role is Role.CALLS:
-            return self.log.calls(module, node, unit)
-        if role is Role.CALL:
-            return self.log.call(module, node)
-        return self.log.kwargs(module, node, unit)
+            self._read_target(module, node, role)
+        else:
+            self._readers[role](module, node, unit)
 
     def _read_target(self, module: Module, node: cst.CSTNode, role: Role) -> None:
         parent = module.parent(node)
@@ -192,7 +192,7 @@ class _Translation:
             unit.freed.update(names)
             unit.needs.add("Stub")
             return
-        raise Refusal(node, "aioresponses is used in another way than to make a mock")
+        raise RefusalError(node, "aioresponses is used in another way than to make a mock")
 
     def _tie_definitions(self, module: Module, node: cst.CSTNode) -> None:
         if isinstance(node, cst.Name):
@@ -244,7 +244,7 @@ class _Translation:
         if name in ("requests", "start", "stop", "__enter__", "__exit__"):
             return
         if not is_called or not isinstance(call, cst.Call):
-            raise Refusal(node, f"{name} of a mock has no counterpart")
+            raise RefusalError(node, f"{name} of a mock has no counterpart")
         if name in METHODS or name == "add":
             self._read_route(module, call, unit)
         elif name in ASSERTIONS:
@@ -253,7 +253,7 @@ class _Translation:
             unit.resets = True
             unit.edits[node] = lambda updated: updated.with_changes(attr=cst.Name("reset"))
         else:
-            raise Refusal(node, f"{name}() of a mock has no counterpart")
+            raise RefusalError(node, f"{name}() of a mock has no counterpart")
 
     def _read_route(self, module: Module, call: cst.Call, unit: Unit) -> None:
         def handler(callback: cst.BaseExpression) -> None:
@@ -261,7 +261,7 @@ class _Translation:
 
         route = read_route(self.values, module, call, handler)
         if route.redirects and not route.same_redirect:
-            raise Refusal(call, "a redirect becomes a GET there, whatever the method")
+            raise RefusalError(call, "a redirect becomes a GET there, whatever the method")
         unit.routes.append(route)
         unit.needs |= route.needs
         unit.edits[call] = route.build
@@ -361,10 +361,11 @@ class _Translation:
         if not unit.module.chosen:
             unit.refuse(unit.node, "the file is not among those to rewrite")
         for node in self.references.get(id(unit.module), []):
-            inside = self.groups.units.get(unit.node) is unit and _stands_in(unit, node)
-            if inside and node not in unit.freed and isinstance(node, cst.Name):
-                if not any(note.line == unit.module.line(node) for note in unit.refusals):
-                    unit.refuse(node, f"{node.value} is used in another way")
+            if node in unit.freed or not isinstance(node, cst.Name) or not _stands_in(unit, node):
+                continue
+            line = unit.module.line(node)
+            if all(note.line != line for note in unit.refusals):
+                unit.refuse(node, f"{node.value} is used in another way")
         names = taken(unit.module, unit.needs)
         if names:
             unit.refuse(unit.node, f"the name {names[0]} is taken in the file")

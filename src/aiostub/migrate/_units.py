@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
-from aiostub.migrate._module import Module
-from aiostub.migrate._routes import Route
+if TYPE_CHECKING:
+    from aiostub.migrate._module import Module
+    from aiostub.migrate._routes import Route
 
 Edit = Callable[[Any], Any]
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from aiostub.migrate._module import Module, Refusal, dotted, text_of
-from aiostub.migrate._values import Value, Values
+from aiostub.migrate._module import Module, RefusalError, dotted, text_of
+
+if TYPE_CHECKING:
+    from aiostub.migrate._values import Value, Values
 
 _NOT_STRINGS = re.compile(r"(?i)(^|_)(re|regex|regexp|pattern)(_|$)|(regex|pattern)$")
 _READS_QUERY = re.compile(r"\\\?|\[[^\]]*\?[^\]]*\]|=|&")
@@ -41,7 +44,7 @@ def translated(
     """Return what makes the native URL of one.
 
     Raises:
-        Refusal: there is none that matches the same requests.
+        RefusalError: there is none that matches the same requests.
     """
     if is_pattern(values, module, node):
         return _translated_pattern(values, module, node)
@@ -51,7 +54,7 @@ def translated(
     if isinstance(node, _WRITTEN) or _is_sum(node):
         return _with_doubled_braces
     if any(_has_braces(value) for value in found or []):
-        raise Refusal(node, "the URL has braces, which begin a placeholder in a native route")
+        raise RefusalError(node, "the URL has braces, which begin a placeholder in a native route")
     return lambda updated: updated
 
 
@@ -75,13 +78,13 @@ def _check_text(value: Value, node: cst.BaseExpression) -> None:
     if text is None:
         return
     if "://" not in text:
-        raise Refusal(node, "the URL is relative, which aiohttp does not request")
+        raise RefusalError(node, "the URL is relative, which aiohttp does not request")
     origin = text.partition("://")[2].partition("/")[0]
     if "#" in text or "@" in origin:
-        raise Refusal(node, "fragment and user of a URL do not count natively")
+        raise RefusalError(node, "fragment and user of a URL do not count natively")
     keys = [pair.partition("=")[0] for pair in text.partition("?")[2].split("&") if pair]
     if len(keys) != len(set(keys)):
-        raise Refusal(node, "the order of repeated names in a query counts natively")
+        raise RefusalError(node, "the order of repeated names in a query counts natively")
 
 
 def _has_braces(value: Value) -> bool:
@@ -141,13 +144,15 @@ def _translated_pattern(
     found = values.of(module, node) or []
     written = [_compiled(value.node) for value in found]
     if not written or any(one is None for one in written):
-        raise Refusal(node, "a pattern is matched from the start there, and this one is not seen")
+        raise RefusalError(
+            node, "a pattern is matched from the start there, and this one is not seen"
+        )
     for one in written:
         if one is not None:
             _check_query(one, node)
             if here is None and not _is_anchored(one.args[0].value):
                 reason = "a pattern is matched from the start there; begin it with '^' or '.*'"
-                raise Refusal(node, reason)
+                raise RefusalError(node, reason)
     if here is None or _is_anchored(here.args[0].value):
         return lambda updated: updated
     _check_anchorable(here)
@@ -163,7 +168,9 @@ def _pieces(node: cst.BaseExpression) -> list[str]:
         return [*_pieces(node.left), *_pieces(node.right)]
     text = text_of(node)
     if text is None:
-        raise Refusal(node, "a pattern is matched from the start there, and this one is not seen")
+        raise RefusalError(
+            node, "a pattern is matched from the start there, and this one is not seen"
+        )
     return [text]
 
 
@@ -173,7 +180,9 @@ def _check_query(call: cst.Call, node: cst.BaseExpression) -> None:
         return
     without_tail = _WHOLE_TAIL.sub("", text)
     if _READS_QUERY.search(without_tail):
-        raise Refusal(node, "the pattern reads the query, which is sorted there and not natively")
+        raise RefusalError(
+            node, "the pattern reads the query, which is sorted there and not natively"
+        )
 
 
 def _is_anchored(node: cst.BaseExpression) -> bool:
@@ -184,10 +193,10 @@ def _is_anchored(node: cst.BaseExpression) -> bool:
 def _check_anchorable(call: cst.Call) -> None:
     text = "".join(_pieces(call.args[0].value))
     if "(?" in text and re.search(r"\(\?[aiLmsux]+\)", text):
-        raise Refusal(call, "the pattern begins with flags, before which no '^' can stand")
+        raise RefusalError(call, "the pattern begins with flags, before which no '^' can stand")
     flags = " ".join(dotted(part) for one in call.args[1:] for part in _walk_names(one.value))
     if re.search(r"\b(X|VERBOSE)\b", flags):
-        raise Refusal(call, "a verbose pattern is not taken apart")
+        raise RefusalError(call, "a verbose pattern is not taken apart")
 
 
 def _walk_names(node: cst.BaseExpression) -> list[cst.BaseExpression]:

@@ -13,7 +13,7 @@ _DEPTH = 6
 
 _TEXT_CALLS = frozenset({"str", "json.dumps", "dumps", "textwrap.dedent", "dedent", "repr"})
 _TEXT_METHODS = frozenset(
-    {"decode", "format", "read_text", "strip", "replace", "join", "upper", "lower"}
+    {"decode", "format", "join", "lower", "read_text", "replace", "strip", "upper"}
 )
 _BYTES_CALLS = frozenset({"bytes", "bytearray", "orjson.dumps", "gzip.compress", "zlib.compress"})
 _BYTES_METHODS = frozenset({"encode", "read_bytes", "tobytes", "SerializeToString"})
