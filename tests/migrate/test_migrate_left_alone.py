@@ -259,6 +259,53 @@ LEFT = {
         "def add(m):\n    m.get(U)\n\n\n" + test("add(m)") + "\n\nadd(responses)\n",
         "called with something else",
     ),
+    "text in another charset": (
+        test("m.get(U, body='\u00e9', content_type='text/html; charset=latin-1')"),
+        "not in latin-1",
+    ),
+    "text in another charset among the headers": (
+        test("m.get(U, body='x', headers={'Content-Type': 'text/html; charset=cp1252'})"),
+        "not in cp1252",
+    ),
+    "redirect that does not show": (
+        test("m.put(U, status=status, headers={'Location': '/'})"),
+        "becomes a GET there",
+    ),
+    "mock of a module": (
+        "m = aioresponses()\n\n\ndef test_it():\n    with m:\n        m.get(U, payload={})\n",
+        "started again",
+    ),
+    "mock of a class": (
+        (
+            "class TestIt:\n    m = aioresponses()\n\n    def test_a(self):\n"
+            "        with self.m:\n            self.m.get(U, payload={})\n"
+        ),
+        "started again",
+    ),
+    "fixture of a plugin": (
+        "def test_it(aioresponses):\n    aioresponses.get(U)\n",
+        "where the mock comes from",
+    ),
+    "generator that is no fixture": (
+        "@special\ndef api():\n    with aioresponses() as m:\n        yield m\n",
+        "cannot be followed",
+    ),
+    "bystander of a setUp": (
+        (
+            "class TestIt(TestCase):\n    def setUp(self):\n        self.m = aioresponses()\n"
+            "        self.m.start()\n\n    def test_a(self):\n"
+            "        with self.assertRaises(aiohttp.ClientError):\n            run()\n"
+        ),
+        "test_a (line 17) expects an error",
+    ),
+    "bystander of a fixture": (
+        (
+            "@pytest.fixture(autouse=True)\ndef api():\n    with aioresponses() as m:\n"
+            "        yield m\n\n\ndef test_a():\n    with pytest.raises(aiohttp.ClientConnectionError):\n"
+            "        run()\n"
+        ),
+        "test_a (line 18) expects an error",
+    ),
     "name that is taken": ("class Stub:\n    pass\n\n\n" + test(ROUTE), "the name Stub is taken"),
 }
 
@@ -326,3 +373,33 @@ def test_strict_stubs_are_asked_for():
 def test_what_uses_no_mock_stays(source):
     """A file without a mock is neither rewritten nor reported."""
     assert (source, []) == translated(source)
+
+
+def test_a_name_that_other_files_import_from_here_is_kept():
+    """What is re-exported stays imported."""
+    common = "from aioresponses import aioresponses\n\n\n" + test(ROUTE)
+    user = "from .common import aioresponses\n"
+    modules = [
+        Module(Path(f"/t/{name}.py"), parsed(source.encode()), chosen=True)
+        for name, source in (("common", common), ("user", user))
+    ]
+    results, notes = translate(modules)
+    assert [] == notes
+    assert "from aioresponses import aioresponses\nfrom aiostub import Stub\n" in results[0].text
+    assert "m.get(U).reply(json={})" in results[0].text
+
+
+def test_an_import_for_the_type_checker_alone():
+    """The import goes from its block, and the new one stands at the top."""
+    source = (
+        "from typing import TYPE_CHECKING\n\nif TYPE_CHECKING:\n"
+        "    from aioresponses import aioresponses\n\n\n"
+        "def add(m: aioresponses):\n    m.get('http://x.test/', payload={})\n\n\n"
+        "def test_it():\n    from aioresponses import aioresponses\n\n"
+        "    with aioresponses() as m:\n        add(m)\n"
+    )
+    text, notes = translated(source)
+    assert [] == notes
+    assert "aioresponses" not in text
+    assert "from aiostub import Stub\n\nif TYPE_CHECKING:\n    pass\n" in text
+    compile(text, "x", "exec")

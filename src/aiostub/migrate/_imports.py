@@ -57,12 +57,16 @@ def import_edits(
         module: the file.
         needs: names that it must have.
         freed: the references to aioresponses that are gone.
-        references: all of them.
+        references: all of them, and those of other files that import from this one.
     """
-    kept = {id(node) for node in references} - {id(node) for node in freed}
+    known = list(references)
+    kept = {id(node) for node in known} - {id(node) for node in freed}
+    exported = {
+        node.value for node in known if isinstance(node, cst.Name) and not module.owns(node)
+    }
     gone: dict[cst.CSTNode, set[str]] = {}
     for statement in _all_imports(module):
-        names = _names_gone(module, statement, freed, kept)
+        names = _names_gone(module, statement, freed, kept) - exported
         if names:
             gone[module.parent(statement)] = names
     missing = {name for name in needs if not has(module, name)}

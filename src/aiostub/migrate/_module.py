@@ -81,6 +81,10 @@ class Module:
         """Return where ``self.name``, or the name in the class's body, is assigned to."""
         return self._targets.get((owner, name), [])
 
+    def owns(self, node: cst.CSTNode) -> bool:
+        """Tell whether a node stands in this file."""
+        return node in self._parents
+
     def line(self, node: cst.CSTNode) -> int:
         """Return the line that a node begins in, counted from 1."""
         position = self._positions.get(node)

@@ -55,6 +55,17 @@ class Function(NamedTuple):
         return self.name
 
     @property
+    def fixture_arguments(self) -> list[str]:
+        """The keywords that the fixture is declared with."""
+        return [
+            argument.keyword.value
+            for name, decorator in decorators_of(self.node)
+            if name in _FIXTURES and isinstance(decorator.decorator, cst.Call)
+            for argument in decorator.decorator.args
+            if argument.keyword is not None
+        ]
+
+    @property
     def is_test(self) -> bool:
         """Whether a test runner takes it for a test."""
         return self.name.startswith("test") and not self.is_fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -59,6 +60,7 @@ _TRANSLATED_BY_AIOHTTP = frozenset(
     }
 )
 _SPOILERS = ("content-encoding", "content-length", "transfer-encoding")
+_CHARSET = re.compile(r"charset=[\"']?([\w-]+)")
 _MESSAGE = "Connection timeout test"
 _HTTP_STATUS = {
     "MOVED_PERMANENTLY": "301",
@@ -191,10 +193,14 @@ def _know(given: Given, route: Route, verb: str | cst.BaseExpression) -> None:
     route.pattern = is_pattern(given.values, given.module, url)
     route.statuses = tuple(_status_text(value.node) for value in given.all("status"))
     headers = _header_names(given)
-    may_redirect = any(status in _REDIRECTS for status in route.statuses)
+    hidden = "status" in given.at and not all(map(str.isdecimal, route.statuses or ("?",)))
+    may_redirect = any(status in _REDIRECTS for status in route.statuses) or (
+        hidden and headers is not None and "location" in headers
+    )
     route.redirects = may_redirect and (headers is None or "location" in headers)
     moved = {*route.statuses} & {*_REDIRECTS}
-    route.same_redirect = verb == "get" or (verb == "post" and moved <= {"301", "302", "303"})
+    always_get = moved <= {"301", "302", "303"} and not hidden
+    route.same_redirect = verb == "get" or (verb == "post" and always_get)
 
 
 def _status_text(node: cst.BaseExpression) -> str:
@@ -309,6 +315,8 @@ def read_reply(given: Given) -> Callable[[Layout], str]:
             raise RefusalError(headers or given.call, f"natively the client heeds {name}")
     body = None if payload is not None else given.get("body")
     kind = _body_kind(given, payload, body)
+    if kind == "text":
+        _check_charset(given)
     renamed = {
         at: new
         for old, new, node in (
@@ -327,6 +335,21 @@ def read_reply(given: Given) -> Callable[[Layout], str]:
         return "reply"
 
     return fill
+
+
+def _check_charset(given: Given) -> None:
+    """Refuse a text in another charset: there it is sent in UTF-8, whatever the header says."""
+    types = given.all("content_type")
+    for value in given.all("headers"):
+        inside = _dict_in(value.node)
+        types += [
+            given.values.one(value.module, one.value)
+            for one in (inside.elements if inside is not None else ())
+        ]
+    for value in types:
+        found = _CHARSET.search(text_of(value.node) or "")
+        if found and found[1].lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise RefusalError(given.call, f"a text is sent in UTF-8 there, not in {found[1]}")
 
 
 def _fill_reply(layout: Layout, renamed: Mapping[int, str], typed: _ContentType) -> None:

@@ -213,8 +213,14 @@ def _check_entered(roles: Roles, module: Module, item: cst.WithItem) -> None:
 
 
 def _check_provided(roles: Roles, module: Module, node: cst.CSTNode) -> None:
-    function = module.function_of(node)
-    if function is None or not roles.provides(Function(module, function)):
+    node_function = module.function_of(node)
+    function = None if node_function is None else Function(module, node_function)
+    followed = function is not None and (
+        function.is_fixture
+        or function.is_context
+        or (isinstance(node, cst.Return) and not function.node.decorators)
+    )
+    if function is None or not followed or not roles.provides(function):
         raise RefusalError(node, "the mock goes where it cannot be followed")
 
 
@@ -225,6 +231,8 @@ def _check_assigned(roles: Roles, module: Module, node: cst.CSTNode) -> None:
         if isinstance(statement, cst.Assign)
         else [cst.ensure_type(statement, cst.AnnAssign).target]
     )
+    if module.function_of(statement) is None:
+        raise RefusalError(statement, "a mock that is started again forgets its routes there")
     value = statement.value if isinstance(statement, (cst.Assign, cst.AnnAssign)) else None
     for target in targets:
         if roles.of(module, target) is not Role.MOCK:

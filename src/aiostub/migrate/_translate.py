@@ -25,13 +25,14 @@ from aiostub.migrate._project import Function, Project, position_of
 from aiostub.migrate._roles import Role, Roles
 from aiostub.migrate._routes import METHODS, read_route
 from aiostub.migrate._switch import check_mock_place, is_annotation, read_switch
-from aiostub.migrate._units import Edit, Groups, Note, Unit
+from aiostub.migrate._units import Edit, Groups, Note, Unit, unit_node
 from aiostub.migrate._values import Values
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _CONNECTION_ERRORS = frozenset(
     {"ClientConnectionError", "ClientError", "Exception", "BaseException"}
 )
+_SETUPS = frozenset({"setup", "asyncsetup", "setupclass", "setup_method", "setup_class"})
 _RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 
 
@@ -278,6 +279,10 @@ class _Translation:
         sources = self.roles.sources.get(param, [])
         for place, node in sources:
             self._tie(module, param, place, node)
+        if param.name.value == PACKAGE and function.is_test and not sources:
+            self.groups.unit(module, param).refuse(
+                param, "it does not show where the mock comes from"
+            )
         probe = self.roles.is_injected(module, param)
         if not sources and not probe and not self._is_annotated(module, param):
             return
@@ -366,6 +371,8 @@ class _Translation:
             line = unit.module.line(node)
             if all(note.line != line for note in unit.refusals):
                 unit.refuse(node, f"{node.value} is used in another way")
+        if _is_shared(self.roles, unit):
+            self._check_bystanders(unit, group)
         names = taken(unit.module, unit.needs)
         if names:
             unit.refuse(unit.node, f"the name {names[0]} is taken in the file")
@@ -375,6 +382,23 @@ class _Translation:
             unit.refuse(
                 expected, "a request that no route answers is no ClientConnectionError natively"
             )
+
+    def _check_bystanders(self, unit: Unit, group: list[Unit]) -> None:
+        """Check that no test meets an unmatched request of a mock that it does not mention."""
+        owner = unit.module.class_of(unit.node)
+        known = {one.node for one in group}
+        for function in self.project.functions():
+            if not function.is_test or function.node in known:
+                continue
+            near = function.module is unit.module or unit.module.path.name == "conftest.py"
+            mine = function.module.class_of(function.node)
+            homes = () if mine is None else self.project.bases(function.module, mine)
+            inside = owner is None or any(cls is owner for _, cls in homes)
+            found = _raises(function.node) if near and inside else None
+            if found is not None:
+                line = function.module.line(found)
+                reason = f"{function.name} (line {line}) expects an error of a request unanswered"
+                unit.refuse(unit.node, reason)
 
     def _check_fixture(self, unit: Unit) -> None:
         """Check that nobody gets the fixture in a way that does not show."""
@@ -420,6 +444,20 @@ class _Translation:
 
     # What is rewritten
 
+    def _references_to(self, module: Module) -> list[cst.CSTNode]:
+        """Return the references to aioresponses in a file, and what other files import of it."""
+        exported = [
+            node
+            for other in self.project.modules
+            if other is not module
+            for statement in other.nodes
+            if isinstance(statement, cst.ImportFrom)
+            and self.project.module_named(dotted(statement.module), len(statement.relative), other)
+            is module
+            for node in walk(statement)
+        ]
+        return [*self.references.get(id(module), []), *exported]
+
     def _rewrite(self, module: Module) -> Result:
         units = [unit for unit in self.groups.units.values() if unit.module is module]
         edits: dict[cst.CSTNode, Edit] = {}
@@ -430,14 +468,14 @@ class _Translation:
             return Result(module, module.tree.code, 0)
         needs = {name for unit in units for name in unit.needs}
         freed = {node for unit in units for node in unit.freed}
-        edits.update(import_edits(module, needs, freed, self.references.get(id(module), [])))
+        edits.update(import_edits(module, needs, freed, self._references_to(module)))
         made = module.tree.visit(_Applying(edits))
         assert isinstance(made, cst.Module)
         return Result(module, made.code, rewritten)
 
 
 def _stands_in(unit: Unit, node: cst.CSTNode) -> bool:
-    return unit.node is node or any(one is unit.node for one in unit.module.ancestors(node))
+    return unit_node(unit.module, node) is unit.node
 
 
 def _opening(line: str) -> Edit:
@@ -456,6 +494,28 @@ def _with_first_statement(body: cst.BaseSuite, line: str) -> cst.BaseSuite:
     )
     at = 1 if is_docstring else 0
     return body.with_changes(body=[*body.body[:at], statement, *body.body[at:]])
+
+
+def _is_shared(roles: Roles, unit: Unit) -> bool:
+    """Tell whether a unit switches a mock on for tests that need not mention it."""
+    if not isinstance(unit.node, cst.FunctionDef) or not unit.switches or unit.is_test:
+        return False
+    function = Function(unit.module, unit.node)
+    automatic = function.is_fixture and (
+        "autouse" in function.fixture_arguments or not roles.provides(function)
+    )
+    return automatic or function.name.lower() in _SETUPS
+
+
+def _raises(function: cst.FunctionDef) -> cst.CSTNode | None:
+    """Return where a test expects one of the errors that an unmatched request is there."""
+    for node in walk(function):
+        if isinstance(node, cst.Call) and dotted(node.func).rpartition(".")[2] in _RAISES:
+            for argument in node.args:
+                names = {dotted(one).rpartition(".")[2] for one in walk(argument.value)}
+                if names & {"ClientConnectionError", "ClientError"}:
+                    return node
+    return None
 
 
 def _check_group(group: list[Unit]) -> None:
