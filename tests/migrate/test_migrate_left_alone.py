@@ -301,8 +301,8 @@ LEFT = {
     "bystander of a fixture": (
         (
             "@pytest.fixture(autouse=True)\ndef api():\n    with aioresponses() as m:\n"
-            "        yield m\n\n\ndef test_a():\n    with pytest.raises(aiohttp.ClientConnectionError):\n"
-            "        run()\n"
+            "        yield m\n\n\ndef test_a():\n"
+            "    with pytest.raises(aiohttp.ClientConnectionError):\n        run()\n"
         ),
         "test_a (line 18) expects an error",
     ),
@@ -403,3 +403,16 @@ def test_an_import_for_the_type_checker_alone():
     assert "aioresponses" not in text
     assert "from aiostub import Stub\n\nif TYPE_CHECKING:\n    pass\n" in text
     compile(text, "x", "exec")
+
+
+def test_other_names_of_the_package_stay_imported():
+    """Only what is gone from the file is gone from its imports."""
+    source = (
+        "from aioresponses import aioresponses\n"
+        "from aioresponses.compat import URL, normalize_url\n"
+        f"\nU = normalize_url(URL('http://x.test/'))\n\n\n{test(ROUTE)}"
+    )
+    text, notes = translated(source)
+    assert [] == notes
+    expected = "from aiostub import Stub\nfrom aioresponses.compat import URL, normalize_url\n"
+    assert text.startswith(expected)

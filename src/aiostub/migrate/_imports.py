@@ -60,13 +60,12 @@ def import_edits(
         references: all of them, and those of other files that import from this one.
     """
     known = list(references)
-    kept = {id(node) for node in known} - {id(node) for node in freed}
     exported = {
         node.value for node in known if isinstance(node, cst.Name) and not module.owns(node)
     }
     gone: dict[cst.CSTNode, set[str]] = {}
     for statement in _all_imports(module):
-        names = _names_gone(module, statement, freed, kept) - exported
+        names = _names_gone(module, statement, freed) - exported
         if names:
             gone[module.parent(statement)] = names
     missing = {name for name in needs if not has(module, name)}
@@ -89,7 +88,6 @@ def _names_gone(
     module: Module,
     statement: cst.Import | cst.ImportFrom,
     freed: set[cst.CSTNode],
-    kept: set[int],
 ) -> set[str]:
     """Return the names of a statement that were used, and are not any more."""
     if isinstance(statement.names, cst.ImportStar):
@@ -99,7 +97,7 @@ def _names_gone(
     for node in module.nodes:
         for name, gone in used.items():
             if _refers(node, name) and statement in _bound_by(module, node, name):
-                gone.append(node in freed or id(node) not in kept)
+                gone.append(node in freed)
     return {name for name, gone in used.items() if gone and all(gone)}
 
 

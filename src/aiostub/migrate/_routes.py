@@ -59,6 +59,7 @@ _TRANSLATED_BY_AIOHTTP = frozenset(
         "BlockingIOError",
     }
 )
+_MADE_BY_FAULTS = ("ClientOSError", "ServerDisconnectedError")
 _SPOILERS = ("content-encoding", "content-length", "transfer-encoding")
 _CHARSET = re.compile(r"charset=[\"']?([\w-]+)")
 _MESSAGE = "Connection timeout test"
@@ -239,13 +240,15 @@ def _action(
     if exception is not None:
         route.fails = True
         _check_exception(given, exception)
-        return _keep_one(given.at["exception"], "fail")
+        return _keep_one(given.at["exception"], "fail", _instance(exception))
     return read_reply(given)
 
 
-def _keep_one(at: int, step: str) -> Callable[[Layout], str]:
+def _keep_one(
+    at: int, step: str, value: cst.BaseExpression | None = None
+) -> Callable[[Layout], str]:
     def fill(layout: Layout) -> str:
-        layout.keep(at, None)
+        layout.keep(at, None, value)
         return step
 
     return fill
@@ -273,12 +276,20 @@ def _check_exception(given: Given, node: cst.BaseExpression) -> None:
         name = dotted(inner.func if isinstance(inner, cst.Call) else inner).rpartition(".")[2]
         if name in _TRANSLATED_BY_AIOHTTP:
             raise RefusalError(node, f"natively aiohttp makes a ClientOSError of {name}")
+        if name == "ClientOSError" and not is_call and inner is not node:
+            raise RefusalError(node, "natively the class ClientOSError says what was reset")
         if not name[:1].isupper():
             raise RefusalError(node, "it does not show which exception this is")
         if not is_call and name in ("ClientConnectorError", "ClientConnectorDNSError"):
             raise RefusalError(node, f"raising the class {name} is a TypeError there")
     if isinstance(node, cst.Name) and _is_compared(given, node):
         raise RefusalError(node, "the very exception is asked for, and natively it is copied")
+
+
+def _instance(node: cst.BaseExpression) -> cst.BaseExpression | None:
+    """Make an instance of a class that natively comes about as a fault, with words of its own."""
+    name = dotted(node).rpartition(".")[2]
+    return cst.Call(node) if name in _MADE_BY_FAULTS else None
 
 
 def _is_compared(given: Given, name: cst.Name) -> bool:
