@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import libcst as cst
 
-from aiostub.migrate._module import PACKAGE, Module, dotted, imports_of
+from aiostub.migrate._module import PACKAGE, Module, dotted, imports_of, text_of
 
 if TYPE_CHECKING:
     from aiostub.migrate._units import Edit
@@ -155,16 +155,33 @@ def _add_at_top(
     """Add imports before the first import of the file, and others behind the last one."""
     imports = [line for line in top if _import_statements([line]) and not _is_future(line)]
     if not imports:
-        first = module.tree.body[0]
-        edits[module.tree] = lambda updated: updated.with_changes(
-            body=[*map(_line, [*before, *after]), *updated.body]
-        )
-        del first
+        edits[module.tree] = _inserting(module, [*before, *after])
         return
     if before:
         _extend(edits, imports[0], before, ahead=True)
     if after:
         _extend(edits, imports[-1], after, ahead=False)
+
+
+def _inserting(module: Module, lines: list[str]) -> Edit:
+    """Return what puts lines behind the docstring and what must stand before all others."""
+    at = next(
+        (index for index, line in enumerate(module.tree.body) if not _stands_first(line)),
+        len(module.tree.body),
+    )
+
+    def build(updated: cst.Module) -> cst.Module:
+        made = [_line(one) for one in lines]
+        return updated.with_changes(body=[*updated.body[:at], *made, *updated.body[at:]])
+
+    return build
+
+
+def _stands_first(line: cst.CSTNode) -> bool:
+    if not isinstance(line, cst.SimpleStatementLine):
+        return False
+    first = line.body[0]
+    return _is_future(line) or (isinstance(first, cst.Expr) and text_of(first.value) is not None)
 
 
 def _extend(
