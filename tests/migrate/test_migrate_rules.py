@@ -11,7 +11,7 @@ from test_migrate_left_alone import HEAD, ROUTE, test, translated
 ANSWER = "    return CallbackResult(status=201)"
 
 RULES = {
-    # bodies: text or bytes
+    # bodies, text or bytes
     "a sum of texts": ('m.get(U, body="a" + name)', 'reply(text="a" + name, '),
     "a text decoded": ("m.get(U, body=raw.decode())", "reply(text=raw.decode(), "),
     "a text encoded": ('m.get(U, body="a".encode())', 'reply(body="a".encode(), '),
