@@ -16,6 +16,7 @@ PACKAGE = ROOT / "src" / "aiostub"
 # A module imports only what stands before it. `aiostub` is the package's own __init__.py.
 ORDER = (
     "exceptions",
+    "_value",
     "typing",
     "faults",
     "_secrets",

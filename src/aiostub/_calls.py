@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 from aiostub import _explain
 from aiostub._frames import Frame, Frames
 from aiostub._match import Match, Pattern, canonical
-from aiostub.matchers import ANY
 from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
@@ -256,7 +255,7 @@ class Calls(Sequence[Call]):
         """
         pattern = Pattern.build(
             method,
-            ANY if url is None else url,
+            UNSET if url is None else url,
             base_url=self._base_url,
             params=params,
             headers=headers,

@@ -13,13 +13,13 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from yarl import URL
 
 from aiostub._secrets import is_secret_pair, mask_body, mask_header, mask_url, mask_value
+from aiostub._value import Value
 
 __all__ = [
     "Compared",
@@ -72,8 +72,7 @@ _COMMA_LINE: Final = ",\n    "
 # --- what comes in ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Near:
+class Near(Value):
     """Describe a route that did not answer a request, and why not.
 
     Args:
@@ -96,8 +95,7 @@ class Near:
     steps: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(Value):
     """Describe a route with steps that were never served.
 
     Args:
@@ -117,8 +115,7 @@ class Unused:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(Value):
     """Describe a request that nobody answered.
 
     Args:
@@ -130,8 +127,7 @@ class Missed:
     nearest: Near | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Value):
     """Describe one call for a timeline.
 
     Args:
@@ -154,8 +150,7 @@ class Row:
     attempts: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+class Compared(Value):
     """Describe a call that was compared with what an assertion expected.
 
     Args:
@@ -169,8 +164,7 @@ class Compared:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Value):
     """Hold one thing to type: what it does, where that needs words, and the Python to paste."""
 
     why: str
@@ -320,8 +314,7 @@ def _to_paste(wanted: Sequence[Fix]) -> str:
 # --- the code to paste -----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(Value):
     """Hold a request in the shape in which code for it is written."""
 
     method: str
@@ -609,7 +602,7 @@ def _missed_request(missed: Missed, unused: Sequence[Unused]) -> tuple[str, str]
 
 
 def _nearest_route(near: Near) -> str:
-    return f"nearest route  {_candidate(replace(near, route=_cut(near.route, WIDTH - 19)))}"
+    return f"nearest route  {_candidate(near.but(route=_cut(near.route, WIDTH - 19)))}"
 
 
 def _repeated(requests: Iterable[tuple[str, str]]) -> list[str]:
@@ -931,7 +924,7 @@ def _shared_origin(rows: Sequence[Row]) -> str:
 
 
 def _without_same_route(row: Row) -> Row:
-    return replace(row, route=None) if row.route == f"{row.method} {row.url}" else row
+    return row.but(route=None) if row.route == f"{row.method} {row.url}" else row
 
 
 def _origin(url: str) -> str:
@@ -988,7 +981,7 @@ def _span(rows: Sequence[Row]) -> str:
 
 def _masked_row(row: Row) -> Row:
     route = None if row.route is None else mask_url(row.route)
-    return replace(row, url=mask_url(row.url), route=route)
+    return row.but(url=mask_url(row.url), route=route)
 
 
 # --- bodies ----------------------------------------------------------------------

@@ -14,7 +14,6 @@ import hashlib
 import os
 import socket
 import ssl
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import aiohttp
@@ -22,6 +21,7 @@ from multidict import CIMultiDict
 
 from aiostub import faults
 from aiostub._reply import check_delay
+from aiostub._value import Individual
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
 
@@ -212,8 +212,7 @@ def _recipe(cls: type[BaseException]) -> _Recipe | None:
 # ------------------------------------------------------------------------------------ the failure
 
 
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Failure:
+class Failure(Individual):
     """Fail a request: with a fault, or with an exception out of the client's call.
 
     Args:
@@ -231,15 +230,20 @@ class Failure:
     """
 
     exc: BaseException | type[BaseException]
-    delay: float = 0.0
-    attempts: int | None = None
-    fault: Fault | None = field(init=False, default=None)
+    delay: float
+    attempts: int | None
+    fault: Fault | None
 
-    def __post_init__(self) -> None:
-        check_delay(self.delay)
-        if self.attempts is not None and (self.attempts != 1 or isinstance(self.attempts, bool)):
-            _refuse("attempts", f"must be None or 1, got {self.attempts!r}")
-        object.__setattr__(self, "fault", _fault_of(self.exc))
+    def __init__(
+        self,
+        exc: BaseException | type[BaseException],
+        delay: float = 0.0,
+        attempts: int | None = None,
+    ) -> None:
+        check_delay(delay)
+        if attempts is not None and (attempts != 1 or isinstance(attempts, bool)):
+            _refuse("attempts", f"must be None or 1, got {attempts!r}")
+        self._fill(exc=exc, delay=delay, attempts=attempts, fault=_fault_of(exc))
 
     def exception(self, client_request: ClientRequest) -> BaseException:
         """Make the exception anew, filled with the facts of a real request.

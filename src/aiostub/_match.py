@@ -14,8 +14,6 @@ import enum
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from functools import lru_cache
 from http.cookies import Morsel
 from itertools import islice
@@ -29,15 +27,16 @@ from yarl import URL
 from aiostub._needle import needle_of
 from aiostub._request import FormValue, Request, decoded_body, is_form, parsed_json
 from aiostub._secrets import mask_body, mask_cookie, mask_header
+from aiostub._value import Individual, Value
 from aiostub.exceptions import RouteError
 from aiostub.matchers import (
-    ANY,
     SCALARS,
     Named,
     Partial,
     difference,
     equals_text,
     gathered,
+    is_any,
     is_expected_text,
     is_matcher,
     json_differences,
@@ -82,15 +81,13 @@ class Undecided(enum.Enum):
 UNDECIDED: Final[Literal[Undecided.UNDECIDED]] = Undecided.UNDECIDED
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Value):
     """Say that a request matches, and what its URL captured."""
 
     path_params: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(Value):
     """Say the first thing that differs.
 
     Attributes:
@@ -172,8 +169,7 @@ def _requoted(url: URL) -> URL:
 # -- addresses: URLs written out, with or without placeholders --------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(Value):
     """A host or a path with placeholders in it."""
 
     pattern: re.Pattern[str]
@@ -191,8 +187,7 @@ REST: Final[Literal[_Rest.REST]] = _Rest.REST
 Segment: TypeAlias = str | Literal[_Rest.REST] | None  # None: there is a placeholder in it
 
 
-@dataclass(frozen=True, slots=True)
-class _Address:
+class _Address(Value):
     """A URL written out. Without a scheme it is a path on any scheme, host and port."""
 
     scheme: str | None
@@ -248,8 +243,7 @@ def _path_hint(expected: str | _Shape, actual: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(Value):
     """A regular expression, searched in the URL as sent."""
 
     pattern: re.Pattern[str]
@@ -275,13 +269,11 @@ def _not_found(pattern: re.Pattern[str], text: str) -> str:
     return f"{shown(pattern)} is not found in {shown(mask_body(text))}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Everywhere:
+class _Everywhere(Value):
     """Every URL."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(Value):
     """Every URL of one scheme, host and port."""
 
     scheme: str
@@ -303,8 +295,7 @@ _Target: TypeAlias = _Address | _Search | _Everywhere | _Origin
 # -- reading a URL ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Placeholder:
+class _Placeholder(Value):
     name: str
     is_rest: bool
     stand_in: str  # plain letters and digits, so that yarl leaves it alone
@@ -385,7 +376,7 @@ _ONE_SEGMENT: Final = rf"(?:[^/%]|{_TRIPLET})[^/%]*(?:{_TRIPLET}[^/%]*)*"
 
 def _read_url(url: object, base_url: str | URL | None) -> tuple[_Target, _Pairs]:
     """Read the ``url`` of a route: what it matches, and the query that it has of its own."""
-    if url is ANY:
+    if url is UNSET or is_any(url):
         return _Everywhere(), ()
     if isinstance(url, re.Pattern):
         if not isinstance(url.pattern, str):
@@ -485,8 +476,7 @@ def _parsed(argument: str, text: str | URL, written: str) -> URL:
 _Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Query:
+class _Query(Value):
     """What the query has to be, or (not ``whole``) to have.
 
     ``plain`` is the whole query where every value is text: then `==` says it all.
@@ -510,7 +500,7 @@ def _multi(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
 
 def _read_query(target: _Target, own: _Pairs, params: object) -> _Query | None:
     """Read ``params`` together with the query that the URL has of its own."""
-    if params is ANY:
+    if is_any(params):
         return None
     if params is UNSET or params is None:
         return _whole_query(own, ()) if isinstance(target, _Address) else None
@@ -591,8 +581,7 @@ def _pairs(argument: str, value: Iterable[object]) -> Iterator[tuple[object, obj
 # anything to be sure of the rest.
 
 
-@dataclass(frozen=True, slots=True)
-class _Headers:
+class _Headers(Value):
     name: ClassVar = "headers"
     expected: Named
 
@@ -610,8 +599,7 @@ class _Headers:
         return named_differences(known, actual, whole=False, mask=mask_header)
 
 
-@dataclass(frozen=True, slots=True)
-class _Handshake:
+class _Handshake(Value):
     """The request asks for a WebSocket (RFC 6455, 4.1), which aiohttp says from the start."""
 
     name: ClassVar = "websocket"
@@ -629,8 +617,7 @@ def asks_for_websocket(request: Request) -> bool:
     return request.headers.get("Upgrade", "").lower() == "websocket"
 
 
-@dataclass(frozen=True, slots=True)
-class _Cookies:
+class _Cookies(Value):
     name: ClassVar = "cookies"
     expected: Named
 
@@ -682,8 +669,7 @@ def _cookie_value(name: object, value: object) -> object:
 # -- conditions on the body -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Json:
+class _Json(Value):
     name: ClassVar = "json"
     expected: object
 
@@ -701,8 +687,7 @@ class _Json:
         yield from json_differences(self.expected, actual)
 
 
-@dataclass(frozen=True, slots=True)
-class _RawBody:
+class _RawBody(Value):
     """The body as it stands: bytes, text, a regular expression, or a matcher."""
 
     name: ClassVar = "data"
@@ -733,8 +718,7 @@ class _RawBody:
         return difference(self.expected, _masked_bytes(request))
 
 
-@dataclass(frozen=True, slots=True)
-class _Form:
+class _Form(Value):
     """The fields of a form, urlencoded or multipart."""
 
     name: ClassVar = "data"
@@ -798,8 +782,7 @@ def _masked_bytes(request: Request) -> bytes:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class _Where:
+class _Where(Value):
     name: ClassVar = "where"
     predicate: Callable[[Request], object]
 
@@ -905,8 +888,7 @@ class Template(NamedTuple):
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pattern:
+class Pattern(Individual):
     """What a route matches.
 
     Attributes:
@@ -929,9 +911,9 @@ class Pattern:
     place: Place | None
     template: Template | None
     needle: str
-    _target: _Target = field(repr=False)
-    _query: _Query | None = field(repr=False)
-    _conditions: tuple[_Condition, ...] = field(repr=False)
+    _target: _Target
+    _query: _Query | None
+    _conditions: tuple[_Condition, ...]
 
     @classmethod
     def build(
@@ -949,6 +931,8 @@ class Pattern:
         websocket: bool = False,
     ) -> Pattern:
         """Read what a route was told to match; *websocket*: handshakes alone.
+
+        Of *url*, ``UNSET`` is every URL, as ``ANY`` is.
 
         Raises:
             RouteError: an argument is wrong; the text names it.
@@ -1114,6 +1098,8 @@ def _template(target: _Target) -> Template | None:
 
 
 def _written(url: object) -> str:
+    if url is UNSET:
+        return "ANY"
     return str(url) if isinstance(url, (str, URL)) else shown(url)
 
 
@@ -1171,14 +1157,15 @@ def _part_likeness(expected: str | _Shape, actual: str) -> float:
 
 
 def _likeness(left: str, right: str) -> float:
+    from difflib import SequenceMatcher  # noqa: PLC0415 - for those whose test fails
+
     return SequenceMatcher(None, left, right, autojunk=False).ratio()
 
 
 # -- rules for passing through ----------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class Rule(Individual):
     """A rule that lets requests pass through to the real network.
 
     Attributes:
@@ -1186,7 +1173,7 @@ class Rule:
     """
 
     text: str
-    _matches: Callable[[Request, Canonical], bool] = field(repr=False)
+    _matches: Callable[[Request, Canonical], bool]
 
     def matches(self, request: Request, canonical: Canonical) -> bool:
         """Tell whether the request may pass; ``canonical`` is that of its URL."""
@@ -1232,8 +1219,7 @@ def build_rule(value: object) -> Rule:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Prefix:
+class _Prefix(Value):
     """An origin, with or without scheme and port, and the beginning of a path."""
 
     scheme: str | None

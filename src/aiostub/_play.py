@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
 # aiohttp takes 8190 bytes of a header, unless the session says otherwise: this is over any of that.
-LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Too-Long: " + b"x" * 2**21 + b"\r\n\r\n"
+LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Too-Long: %b\r\n\r\n"
+_LENGTH_OF_IT = 2**21
 BAD_CHUNK = b"not a chunk size\r\n"
 BAD_GZIP = b"\x1f\x8b\x08\x00 this is not gzip"
 SPOILED = Reply(200, text="This body is spoiled by a fault.")
@@ -73,7 +74,7 @@ class Player:
             case "garbage":
                 self._far_end.write(GARBAGE)
             case "header_too_long":
-                self._far_end.write(LONG_HEADER)
+                self._far_end.write(LONG_HEADER % (b"x" * _LENGTH_OF_IT))
             case _:
                 await self._spoil(SPOILED, fault)
 

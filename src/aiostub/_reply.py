@@ -8,6 +8,7 @@ waits, and nothing knows to whom or how many times a reply is served.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json as json_codec
 import math
@@ -15,11 +16,9 @@ import re
 import reprlib
 import zlib
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from inspect import iscoroutinefunction
-from mimetypes import MimeTypes
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -33,6 +32,7 @@ from typing import (
     overload,
 )
 
+from aiostub._value import Individual
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
 from aiostub.typing import UNSET
@@ -181,12 +181,15 @@ def _cookie(name: object, value: object) -> str:
 # ------------------------------------------------------------------------------- the content type
 
 
-def _file_types() -> MimeTypes:
+@functools.cache
+def _guesser() -> Callable[[str], tuple[str | None, str | None]]:
     """Guess the type of a file as it lies there, as aiohttp.web.FileResponse does.
 
     An archive is served as an archive: ``.gz`` is a type of its own, not the inner type with a
     ``Content-Encoding`` that the client would undo. The machine's own tables are left out.
     """
+    from mimetypes import MimeTypes  # noqa: PLC0415 - reads the tables of the machine: 5 ms
+
     types = MimeTypes()
     types.encodings_map.clear()
     for content_type, suffix in (
@@ -197,12 +200,12 @@ def _file_types() -> MimeTypes:
         ("application/x-xz", ".xz"),
     ):
         types.add_type(content_type, suffix)
-    return types
+    # The older one takes a name for a URL and stops at its "?".
+    guess: Callable[[str], tuple[str | None, str | None]]
+    guess = getattr(types, "guess_file_type", types.guess_type)
+    return guess
 
 
-_FILE_TYPES: Final = _file_types()
-# The older one takes a name for a URL and stops at its "?".
-_guess_type: Final = getattr(_FILE_TYPES, "guess_file_type", _FILE_TYPES.guess_type)
 _KIND_TYPES: Final[Mapping[_Kind, str]] = {
     "json": "application/json",
     "text": "text/plain; charset=utf-8",
@@ -215,7 +218,7 @@ def _choose_type(kind: _Kind | None, given: object, content_type: str | None) ->
     if kind is None:
         return None
     if kind == "file":
-        guessed: str | None = _guess_type(_check_path(given).name)[0]
+        guessed = _guesser()(_check_path(given).name)[0]
         return guessed or "application/octet-stream"
     return _KIND_TYPES.get(kind, "application/octet-stream")
 
@@ -540,8 +543,7 @@ def _payload(
     return chunk + b"0\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
-class Reply:
+class Reply(Individual):
     """Say what a route answers: status, headers and a body of one kind at most.
 
     Args:
@@ -706,10 +708,6 @@ class Reply:
             _plain=sliced(self.head("GET", _HTTP_1_1) + self._payload),
             _plain_closes=self._closes("GET", _HTTP_1_1, keep_alive=None),
         )
-
-    def _fill(self, **values: object) -> None:
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
 
     def encode(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None

@@ -7,14 +7,12 @@ they are asked for, on the body with its content coding undone.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 import weakref
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from email.feedparser import BytesFeedParser
 from email.message import Message
 from email.policy import Policy, compat32
@@ -27,6 +25,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
 
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
+
+from aiostub._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,7 @@ _MULTIPART: Final = "multipart/form-data"
 _NO_PARAMS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Value):
     """Hold one part of a multipart body.
 
     Attributes:
@@ -438,8 +437,8 @@ def _first_installed(*modules: str) -> ModuleType:
 _DECODERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "identity": bytes,
-    "gzip": gzip.decompress,
-    "x-gzip": gzip.decompress,
+    "gzip": _by_first_of("gzip"),
+    "x-gzip": _by_first_of("gzip"),
     "deflate": _inflated,
     "br": _by_first_of("brotli", "brotlicffi"),
     "zstd": _by_first_of("compression.zstd", "backports.zstd"),

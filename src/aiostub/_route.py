@@ -37,7 +37,6 @@ from aiostub._steps import (
     name_of,
 )
 from aiostub.exceptions import RouteError
-from aiostub.matchers import ANY
 from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
@@ -433,9 +432,7 @@ class Route(CallAssertions):
         copy = self._copied_for(router)
         copy.is_optional = self.is_optional
         copy._open = self._open
-        copy._steps = [
-            Step(step.action, step.times, step.counted) for step in self._steps
-        ]
+        copy._steps = [Step(step.action, step.times, counted=step.counted) for step in self._steps]
         router.insert(copy)
 
     def _copied_for(self, router: Router) -> Route:
@@ -527,7 +524,7 @@ class Route(CallAssertions):
         Raises:
             AssertionError: there was no call, or the last one differs.
         """
-        self._assert_last(Pattern.build(None, ANY, **match))
+        self._assert_last(Pattern.build(None, UNSET, **match))
 
     def assert_called_once_with(self, **match: Unpack[Conditions]) -> None:
         """Assert that the route was called once, and what that call was.
@@ -538,7 +535,7 @@ class Route(CallAssertions):
         Raises:
             AssertionError: there were more calls or none, or the one differs.
         """
-        self._assert_only(Pattern.build(None, ANY, **match))
+        self._assert_only(Pattern.build(None, UNSET, **match))
 
     def assert_any_call(self, **match: Unpack[Conditions]) -> None:
         """Assert that some call of the route was this one.
@@ -549,7 +546,7 @@ class Route(CallAssertions):
         Raises:
             AssertionError: there was no such call.
         """
-        self._assert_any(Pattern.build(None, ANY, **match))
+        self._assert_any(Pattern.build(None, UNSET, **match))
 
     def _name(self) -> str:
         return str(self)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Union
+
+from aiostub._value import Individual, Value
 
 if TYPE_CHECKING:
     from aiostub._failure import Failure
@@ -19,8 +20,7 @@ TimerName = Literal["total", "connect", "sock_connect", "sock_read"]
 TIMERS: tuple[TimerName, ...] = ("total", "connect", "sock_connect", "sock_read")
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Value):
     """Send a reply; *early* waits neither for the request's body nor for leave to send it."""
 
     reply: Reply
@@ -30,8 +30,7 @@ class Send:
         return str(self.reply)
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(Value):
     """Let the call fail."""
 
     failure: Failure
@@ -40,8 +39,7 @@ class Fail:
         return str(self.failure)
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Value):
     """Ask the test's own function for the answer."""
 
     callback: Callable[..., Any]
@@ -56,8 +54,7 @@ class Ask:
         return self.callback(request, **{name: v for name, v in captured if name in self.names})
 
 
-@dataclass(frozen=True, slots=True)
-class FireTimer:
+class FireTimer(Value):
     """Let one of the client's own timers fire at once."""
 
     which: TimerName
@@ -66,33 +63,39 @@ class FireTimer:
         return "timeout()" if self.which == "total" else f"timeout({self.which!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Hang:
+class Hang(Value):
     """Never answer."""
 
     def __str__(self) -> str:
         return "hang()"
 
 
-@dataclass(frozen=True, slots=True)
-class LetThrough:
+class LetThrough(Value):
     """Let the call reach the real network."""
 
     def __str__(self) -> str:
         return "passthrough()"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Serve:
+class Serve(Individual):
     """Let a web server answer: with a whole application, or with one function.
 
     The function gets the `aiohttp.web.Request` and the exchange that it belongs to.
     """
 
     said: str  # what a text calls it
-    application: Any = None
-    answer: Callable[[Any, Any], Any] | None = None
-    context: Context = field(default_factory=copy_context)  # in which it was registered
+    application: Any
+    answer: Callable[[Any, Any], Any] | None
+    context: Context  # in which it was registered
+
+    def __init__(
+        self,
+        said: str,
+        application: Any = None,
+        answer: Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        context = copy_context()
+        self._fill(said=said, application=application, answer=answer, context=context)
 
     def __str__(self) -> str:
         return self.said
@@ -101,14 +104,22 @@ class Serve:
 Action = Union[Send, Fail, Ask, FireTimer, Hang, LetThrough, Serve]  # noqa: UP007 - evaluated on 3.10
 
 
-@dataclass(slots=True)
 class Step:
-    """One action, with how often it is served."""
+    """One action, with how often it is served.
 
-    action: Action
-    times: int | None = 1  # None: without end
-    counted: bool = False  # the user has said how often
-    served: int = 0
+    Args:
+        action: what is done.
+        times: how often; ``None`` is without end.
+        counted: whether the user has said how often.
+    """
+
+    __slots__ = ("action", "counted", "served", "times")
+
+    def __init__(self, action: Action, times: int | None = 1, *, counted: bool = False) -> None:
+        self.action = action
+        self.times = times
+        self.counted = counted
+        self.served = 0
 
     @property
     def left(self) -> bool:

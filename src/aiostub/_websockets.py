@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from multidict import CIMultiDict
 from aiostub._reply import check_headers
 from aiostub._route import Route, parameters_after
 from aiostub._steps import Serve, name_of
+from aiostub._value import Value
 from aiostub.exceptions import RouteError
 from aiostub.script import Line, play, read_lines
 
@@ -33,8 +33,7 @@ NO_VERDICT = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemEx
 Talk = Callable[..., Awaitable[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(Value):
     """How a WebSocket is agreed on; the arguments of ``stub.ws``."""
 
     protocols: tuple[str, ...] | None
@@ -170,8 +169,7 @@ def _names_of(talk: Talk) -> Container[str]:
     return parameters_after("the WebSocket", talk)
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Value):
     """A handshake, and what is talked when it is accepted."""
 
     handshake: Handshake

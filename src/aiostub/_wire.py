@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import threading
 import weakref
@@ -321,7 +322,7 @@ def _extra_info(req: ClientRequest) -> dict[str, Any]:
     extra: dict[str, Any] = {"peername": (_ADDRESS, req.port), "sockname": (_ADDRESS, 0)}
     if req.is_ssl():
         given = req.ssl
-        extra["sslcontext"] = given if isinstance(given, ssl.SSLContext) else _TLS
+        extra["sslcontext"] = given if isinstance(given, ssl.SSLContext) else _tls()
     return extra
 
 
@@ -329,4 +330,6 @@ def _seen_from_server(extra: Mapping[str, Any]) -> dict[str, Any]:
     return {**extra, "peername": extra["sockname"], "sockname": extra["peername"]}
 
 
-_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

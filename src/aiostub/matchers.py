@@ -9,24 +9,42 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, time, timedelta
 from json import dumps, loads
 from numbers import Number
 from pathlib import PurePath
-from typing import Any, Final, TypeAlias
-from unittest.mock import ANY
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from aiostub._secrets import mask_json, mask_value
+from aiostub._value import Value
 from aiostub.exceptions import RouteError
+
+if TYPE_CHECKING:
+    from unittest.mock import ANY
 
 __all__ = ["ANY", "Partial", "partial"]
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+def __getattr__(name: str) -> Any:
+    # The unittest package takes 7 ms to import; where nobody has, no value is its ANY.
+    if name != "ANY":
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    from unittest.mock import ANY  # noqa: PLC0415 - as above
+
+    return ANY
+
+
+def is_any(value: object) -> bool:
+    """Tell whether a value is ``ANY``."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and value is mock.ANY
+
+
+class Partial(Value):
     """Hold the part of a mapping that has to be there; the rest is free."""
 
     expected: Mapping[Any, Any]
@@ -93,8 +111,7 @@ def bare(text: str) -> str:
 # -- values by name --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(Value):
     """The values expected under one name: one, or a list in order."""
 
     items: tuple[object, ...]
@@ -102,7 +119,7 @@ class Values:
 
     def are(self, actual: Sequence[Any], equals: Callable[[Any, Any], bool]) -> bool:
         """Ask for these values and no others; a lone ``ANY`` is any number of them."""
-        if not self.listed and self.items[0] is ANY:
+        if not self.listed and is_any(self.items[0]):
             return bool(actual)
         return len(self.items) == len(actual) and all(map(equals, self.items, actual))
 
@@ -280,7 +297,7 @@ def shown(value: object) -> str:
         return f"<{len(value)} bytes: {value[:16].hex(' ')}{'…' if len(value) > 16 else ''}>"
     # Of a long text, only what will be shown is worth a repr.
     text = repr(value[: _WIDTH + 1] if isinstance(value, (str, bytes)) else value)
-    return _cut(" ".join(text.split("\n")).replace(repr(ANY), "ANY"), _WIDTH)
+    return _cut(" ".join(text.split("\n")).replace("<ANY>", "ANY"), _WIDTH)
 
 
 def _is_readable(value: bytes) -> bool:

