@@ -45,14 +45,14 @@ CEILINGS = (
     Ceiling("whole test", OURS, FLOOR, 2.2, 3.2),
     Ceiling("whole test", OURS, SERVER, 0.5, 0.9),
     Ceiling("whole test", COMPAT, OURS, 1.25, 1.6),
-    Ceiling("1,000 mixed routes", OURS, FLOOR, 10, 20),
-    Ceiling("1,000 exact routes", OURS, FLOOR, 1.7, 2.7),
-    Ceiling("1,000 templates", OURS, FLOOR, 15, 30),
-    Ceiling("1,000 regexes", OURS, FLOOR, 15, 30),
-    Ceiling("1,000 conditions", OURS, FLOOR, 1.8, 2.8),
+    Ceiling("1,000 mixed routes", OURS, FLOOR, 2.0, 3.0),
+    Ceiling("1,000 exact routes", OURS, FLOOR, 1.8, 2.7),
+    Ceiling("1,000 templates", OURS, FLOOR, 2.0, 3.0),
+    Ceiling("1,000 regexes", OURS, FLOOR, 2.0, 3.0),
+    Ceiling("1,000 conditions", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1 kB up", OURS, FLOOR, 1.8, 2.7),
-    Ceiling("1 MB down", OURS, FLOOR, 3.2, 4.8),
-    Ceiling("1 MB up", OURS, FLOOR, 6, 9),
+    Ceiling("1 MB down", OURS, FLOOR, 1.6, 2.6),
+    Ceiling("1 MB up", OURS, FLOOR, 1.9, 3.0),
 )
 
 
