@@ -4,7 +4,7 @@ Needs CPython 3.11 or later and pip's index. How each figure is made: README.md 
 
 ::
 
-    python benchmarks/run.py                # everything; about half an hour
+    python benchmarks/run.py                # everything; about an hour
     python benchmarks/run.py --rounds 5 --rows "one request" "whole test"
     python benchmarks/run.py --publish      # everything, and what the README shows of it
     python benchmarks/run.py --smoke        # quick; fails where a ratio is far off
