@@ -21,6 +21,7 @@ from ceilings import broken
 from chart import draw
 from environments import ENVIRONMENTS, HERE, HOME, ROOT, SMOKE_ENVIRONMENT
 from figures import read, write
+from pytest_run import prices, print_prices
 from report import BEGIN, END, HEADING, readme_block, table
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def main() -> int:
         publish(read(FIGURES))
         return 0
     measured = list(measure(options.rounds, options.rows))
+    if not options.rows:
+        print_prices(prices(ENVIRONMENTS[0].interpreter, ROOT / "src", options.rounds))
     write(measured, options.json)
     if options.publish:
         write(measured, FIGURES)

@@ -59,6 +59,13 @@ _INSTALLED = (
     *{sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")},
 )
 _DEEPEST = 200  # frames; no line of a test is further away
+_whose: dict[str, str] = {}  # by file, since it is asked for with each request
+
+
+def _owner_of(file: str) -> str:
+    if file.startswith(_CLIENT):
+        return "client"
+    return "library" if file.startswith(_INSTALLED) else "user"
 
 
 class Place(NamedTuple):
@@ -83,10 +90,11 @@ class Place(NamedTuple):
             if frame is None:
                 break
             file = frame.f_code.co_filename
-            if not file.startswith(_CLIENT):
-                if not file.startswith(_INSTALLED):
-                    return cls(file, frame.f_lineno)
-                caller = caller or cls(file, frame.f_lineno)
+            whose = _whose.get(file) or _whose.setdefault(file, _owner_of(file))
+            if whose == "user":
+                return cls(file, frame.f_lineno)
+            if whose == "library" and caller is None:
+                caller = cls(file, frame.f_lineno)
             frame = frame.f_back
         return caller
 
