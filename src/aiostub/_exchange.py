@@ -63,6 +63,7 @@ from aiostub._steps import (
     TIMERS,
     Action,
     Ask,
+    Deliver,
     Fail,
     FireTimer,
     Hang,
@@ -251,6 +252,8 @@ class Exchange:
         self._log(None if taken is None else taken.route)
         if isinstance(self.action, Fail) and self.action.failure.attempts != 1:
             self._let_resend_meet_it()
+        if isinstance(self.action, Deliver) and self.action.response_class is not None:
+            self.client_request.response_class = self.action.response_class
 
     def _log(self, route: Route | None) -> None:
         """Log the call with the stub that answers; until one does, with the innermost."""
@@ -288,7 +291,7 @@ class Exchange:
     @property
     def just_replies(self) -> bool:
         """Tell whether nothing can happen before the request is sent."""
-        return isinstance(self.action, Send) and self.stopped is None
+        return isinstance(self.action, (Send, Deliver)) and self.stopped is None
 
     @property
     def refuses_connection(self) -> bool:
@@ -426,7 +429,11 @@ class Exchange:
             return
         self._answering = True
         action = self.action
-        if isinstance(action, Send) and not action.reply.takes_time and self._client_has_gone_on():
+        if isinstance(action, Deliver) and not self.timeout.sock_read:
+            self._deliver(action)  # there is no read timer that could be left behind
+        elif (
+            isinstance(action, Send) and not action.reply.takes_time and self._client_has_gone_on()
+        ):
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         else:
             self.loop.call_soon(self._answer)
@@ -447,6 +454,8 @@ class Exchange:
                 self._raise_in_client(self._no_step())
             case Send(reply):
                 self._reply(reply)
+            case Deliver() as delivery:
+                self._deliver(delivery)
             case Fail(failure):
                 self._spawn(self._fail, failure)
             case Ask() as ask:
@@ -468,6 +477,11 @@ class Exchange:
         assert self.far_end is not None
         self._served(reply.status)
         send(self.far_end, self.request.method, reply)
+
+    def _deliver(self, delivery: Deliver) -> None:
+        assert self.far_end is not None
+        self._served(delivery.status)
+        self.far_end.finish_with(delivery.data)
 
     async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)
@@ -501,6 +515,9 @@ class Exchange:
             answer = ask(self.request)
             if inspect.isawaitable(answer):
                 answer = await answer
+            if isinstance(answer, Deliver):
+                self._deliver(answer)
+                return
             reply = self._only_once(self._reply_of(answer, ask), ask)
         except BaseException as error:
             if self._is_for_nobody(error):

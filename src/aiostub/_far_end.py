@@ -238,6 +238,11 @@ class FarEnd(BaseProtocol):
         for start in range(0, len(data), _SLICE):
             self.wire.write(data[start : start + _SLICE])
 
+    def finish_with(self, data: bytes) -> None:
+        """Send the last bytes and close, before the client does anything else."""
+        self._reader = None
+        self.wire.finish(data)
+
     async def drain(self) -> None:
         """Wait until the client takes more, and let it read what it has."""
         await self._drain_helper()

@@ -30,6 +30,21 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Deliver:
+    """Give the client these bytes and the end of the connection, inside of its own write.
+
+    For a dialect, whose users count on a reply that needs no turn of the event loop.
+    """
+
+    status: int
+    data: bytes
+    response_class: Callable[..., Any] | None = None  # instead of the session's
+
+    def __str__(self) -> str:
+        return f"reply({self.status})"
+
+
+@dataclass(frozen=True, slots=True)
 class Fail:
     """Let the call fail."""
 
@@ -81,7 +96,7 @@ class LetThrough:
         return "passthrough()"
 
 
-Action = Union[Send, Fail, Ask, FireTimer, Hang, LetThrough]  # noqa: UP007 - evaluated on 3.10
+Action = Union[Send, Deliver, Fail, Ask, FireTimer, Hang, LetThrough]  # noqa: UP007 - evaluated on 3.10
 
 
 @dataclass(slots=True)

@@ -1,0 +1,194 @@
+"""An answer in aioresponses' words, as bytes that aiohttp's own parser reads.
+
+Rules of the file:
+
+- The head has the lines that were registered and no others, so a body without a length ends with
+  the connection.
+- What HTTP cannot carry (a body behind a 204, a length that contradicts the body, a status of 0)
+  is left out of the bytes, and *told*: aiohttp's response is made by a subclass that says it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import ClientResponse, RequestInfo, hdrs
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from aiostub._request import decodes
+from aiostub._steps import Deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from yarl import URL
+
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
+_VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")  # 5.5
+_REASON = re.compile(r"[\t -~\x80-\uffff]*")  # RFC 9112, 4
+_BODILESS = frozenset({204, 304})
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_LONG = 4096  # half of what aiohttp takes in a line of the head
+
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One reply, as it was registered or as a callback gave it."""
+
+    method: str  # what the response says of the request
+    status: Any
+    reason: Any
+    headers: CIMultiDict[str]
+    raw_headers: RawHeaders
+    body: bytes
+    response_class: Callable[..., Any] | None
+
+    @classmethod
+    def of(cls, result: Any) -> Answer:
+        """Read what a route or a `CallbackResult` says.
+
+        Raises:
+            TypeError: *body* is neither str nor bytes, or *payload* cannot be JSON.
+            AttributeError: a header is no str.
+        """
+        body = result.body if result.payload is None else json.dumps(result.payload)
+        if not isinstance(body, bytes):
+            body = str.encode(body)
+        headers: CIMultiDict[str] = CIMultiDict({hdrs.CONTENT_TYPE: result.content_type})
+        if result.headers:
+            headers.update(result.headers)
+        raw = tuple((name.encode(), value.encode()) for name, value in headers.items())
+        method, status, reason = result.method, result.status, result.reason
+        return cls(method, status, reason, headers, raw, body, result.response_class)
+
+    @property
+    def is_long(self) -> bool:
+        """Tell whether the head may be longer than aiohttp takes."""
+        return any(len(name) + len(value) > _LONG for name, value in self.raw_headers)
+
+    @property
+    def is_encoded(self) -> bool:
+        """Tell whether the body has the content coding that its header names, if it names one."""
+        coding = self.headers.get(hdrs.CONTENT_ENCODING)
+        return coding is None or decodes(self.body, coding)
+
+    def deliver(self, method: str) -> Deliver:
+        """Return the action that gives this answer to a request."""
+        plan = _Plan(self, method)
+        response_class = self.response_class
+        if plan.told:
+            response_class = telling(response_class or ClientResponse, self)
+        return Deliver(plan.status, plan.bytes, response_class)
+
+    def deliver_told(self, method: str, url: URL, headers: Any) -> Deliver:
+        """Return the action that gives this answer to a request which only stands for another.
+
+        Args:
+            method: of the request that the app made.
+            url: of that request.
+            headers: of that request, if they can be had.
+        """
+        told = telling(self.response_class or ClientResponse, self)
+        info = RequestInfo(url, method, _proxied(headers), url)
+
+        def make(_method: str, _url: URL, **kwargs: Any) -> ClientResponse:
+            return cast("ClientResponse", told(method, url, **{**kwargs, "request_info": info}))
+
+        return Deliver(200, b"HTTP/1.1 200 OK\r\n\r\n" + self.body, make)
+
+
+def _proxied(headers: Any) -> CIMultiDictProxy[str]:
+    try:
+        return CIMultiDictProxy(CIMultiDict(headers or ()))
+    except (TypeError, ValueError):
+        return CIMultiDictProxy(CIMultiDict())
+
+
+class _Plan:
+    """What of an answer goes on the wire, and whether that is all of it."""
+
+    def __init__(self, answer: Answer, method: str) -> None:
+        self.told = False
+        self.status = self._status(answer)
+        reason = self._reason(answer.reason)
+        lines, body = self._framed(answer, has_body=method != "HEAD")
+        head = [f"HTTP/1.1 {self.status} {reason}".encode()]
+        head += [b"%b: %b" % line for line in lines if self._fits(*line)]
+        self.bytes = b"\r\n".join([*head, b"", body])
+
+    def _status(self, answer: Answer) -> int:
+        status = answer.status
+        if isinstance(status, int) and 200 <= status <= 999:
+            if status not in _BODILESS or not answer.body:
+                return int(status)
+        self.told = True
+        return 200
+
+    def _reason(self, reason: Any) -> str:
+        if reason is None:
+            return ""
+        if isinstance(reason, str) and _REASON.fullmatch(reason) and reason.strip() == reason:
+            return reason
+        self.told = True
+        return ""
+
+    def _fits(self, name: bytes, value: bytes) -> bool:
+        if _NAME.fullmatch(name) and _VALUE.fullmatch(value):
+            return True
+        self.told = True
+        return False
+
+    def _framed(self, answer: Answer, *, has_body: bool) -> tuple[RawHeaders, bytes]:
+        """Return the lines and the body as they go together."""
+        body = answer.body if has_body else b""
+        codings = answer.headers.getall(hdrs.TRANSFER_ENCODING, [])
+        lengths = answer.headers.getall(hdrs.CONTENT_LENGTH, [])
+        if not codings and (not lengths or lengths == [str(len(body))]):
+            return answer.raw_headers, body
+        if [coding.lower() for coding in codings] == ["chunked"] and not lengths and has_body:
+            return answer.raw_headers, _chunked(body)
+        if not has_body and not codings and len(lengths) == 1 and lengths[0].isdecimal():
+            return answer.raw_headers, body
+        self.told = True
+        lines = tuple(
+            line for line in answer.raw_headers if line[0].lower().decode() not in _FRAMING
+        )
+        return lines, body
+
+
+def _chunked(body: bytes) -> bytes:
+    last = b"0\r\n\r\n"
+    return b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
+
+
+def telling(cls: Any, answer: Answer) -> Any:
+    """Return a subclass of a response class that says what HTTP could not carry."""
+
+    class Told(cls):  # type: ignore[misc]
+        async def start(self, connection: Any) -> Any:
+            await super().start(connection)
+            self.status = answer.status
+            self.reason = "" if answer.reason is None else answer.reason
+            return self
+
+        @property
+        def headers(self) -> CIMultiDict[str]:
+            return answer.headers
+
+        @property
+        def raw_headers(self) -> RawHeaders:
+            return answer.raw_headers
+
+        @property
+        def content_length(self) -> int | None:
+            length = answer.headers.get(hdrs.CONTENT_LENGTH, "")
+            return int(length) if length.isdecimal() else None
+
+    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Told, name, getattr(cls, name))
+    return Told
