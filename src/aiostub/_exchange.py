@@ -429,14 +429,22 @@ class Exchange:
             return
         self._answering = True
         action = self.action
-        if isinstance(action, Deliver) and not self.timeout.sock_read:
-            self._deliver(action)  # there is no read timer that could be left behind
+        if isinstance(action, Deliver):
+            self._deliver_soon(action)
         elif (
             isinstance(action, Send) and not action.reply.takes_time and self._client_has_gone_on()
         ):
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         else:
             self.loop.call_soon(self._answer)
+
+    def _deliver_soon(self, delivery: Deliver) -> None:
+        if not _SEND_STARTS_TIMER:  # its writing task must have begun, or it would be cancelled
+            self.loop.call_soon(self.loop.call_soon, self._answer)
+        elif self.timeout.sock_read:  # its read timer would be left behind
+            self.loop.call_soon(self._answer)
+        else:
+            self._deliver(delivery)
 
     def _client_has_gone_on(self) -> bool:
         """Tell whether the read timer has been started, or will be before the answer is there."""

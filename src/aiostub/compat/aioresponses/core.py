@@ -183,6 +183,11 @@ class RequestMatch:
         left = int(self.repeat) or isinstance(self.repeat, bool)
         return 0 < left <= self.pending
 
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether nobody need be asked for the answer, and it is no exception."""
+        return self.exception is None and not callable(self.callback)
+
     async def ask(self, url: URL, **kwargs: Any) -> Any:
         """Return what the callback says, or the exception, or this itself as it was registered."""
         result = None
@@ -221,7 +226,17 @@ RequestCall = namedtuple("RequestCall", ["args", "kwargs"])
 class _Call:
     """One client call that is being answered."""
 
-    __slots__ = ("asked", "failure", "kwargs", "mock", "prepared", "session", "url", "way")
+    __slots__ = (
+        "asked",
+        "failure",
+        "kwargs",
+        "methods",
+        "mock",
+        "prepared",
+        "session",
+        "url",
+        "way",
+    )
 
     def __init__(self, session: Any, way: Way | None) -> None:
         self.session = session
@@ -232,6 +247,7 @@ class _Call:
         self.kwargs: dict[str, Any] = {}
         self.asked = 0  # how many requests have come to the boundary
         self.failure: BaseException | None = None  # what one of them met there
+        self.methods: list[str] = []  # what each response says of its request
 
 
 _call: ContextVar[_Call | None] = ContextVar("aiostub_compat_call", default=None)
@@ -607,6 +623,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         response: ClientResponse | None = None
         if not (method.upper() == "HEAD" and answer.body) and _intercept.is_at_home(call.session):
             call.mock, call.prepared = self, answer.deliver(method.upper())
+            call.methods = [answer.method]
             try:
                 response = await self._go_on(call, answer, method)
             except BaseException as error:
@@ -615,10 +632,11 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                 if call.asked > 1 or not is_refusal(error):
                     raise
         if response is None:
-            call.asked = 0
+            call.methods = [answer.method]
             response = await self._stand_in(answer, method, cast("URL", call.url), call.kwargs)
-        if not response.history:
-            response.method = answer.method
+        responses = (*response.history, response)
+        for each, told in zip(responses, call.methods[-len(responses) :], strict=False):
+            each.method = told
         return response
 
     async def _go_on(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
@@ -699,6 +717,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         )
         if taken is None and (self.passthrough_unmatched or self._passes(request.url)):
             return LetThrough()
+        if taken is not None and taken[1].is_plain:
+            return self._deliver_plain(call, request, *taken)
 
         async def ask(_: Request) -> Deliver:
             try:
@@ -709,9 +729,19 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             except BaseException as error:
                 call.failure = error
                 raise
+            call.methods.append(answer.method)
             return answer.deliver(request.method)
 
         return Ask(ask, early=False, names=())
+
+    def _deliver_plain(
+        self, call: _Call, request: Request, key: str, matcher: RequestMatch
+    ) -> Deliver:
+        self._use(key, matcher)
+        matcher.pending -= 1
+        answer = Answer.of(matcher)
+        call.methods.append(answer.method)
+        return answer.deliver(request.method)
 
 
 class _Dialect:
