@@ -252,8 +252,9 @@ class Exchange:
         self._log(None if taken is None else taken.route)
         if isinstance(self.action, Fail) and self.action.failure.attempts != 1:
             self._let_resend_meet_it()
-        if isinstance(self.action, Deliver) and self.action.response_class is not None:
-            self.client_request.response_class = self.action.response_class
+        if isinstance(self.action, Deliver):
+            dressed: Any = self.action.dress(self.client_request.response_class)
+            self.client_request.response_class = dressed
 
     def _log(self, route: Route | None) -> None:
         """Log the call with the stub that answers; until one does, with the innermost."""

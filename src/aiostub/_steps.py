@@ -38,7 +38,7 @@ class Deliver:
 
     status: int
     data: bytes
-    response_class: Callable[..., Any] | None = None  # instead of the session's
+    dress: Callable[[Callable[..., Any]], Callable[..., Any]]  # what makes the response
 
     def __str__(self) -> str:
         return f"reply({self.status})"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, RequestInfo, hdrs
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -77,29 +77,38 @@ class Answer:
         coding = self.headers.get(hdrs.CONTENT_ENCODING)
         return coding is None or decodes(self.body, coding)
 
-    def deliver(self, method: str) -> Deliver:
-        """Return the action that gives this answer to a request."""
-        plan = _Plan(self, method)
-        response_class = self.response_class
-        if plan.told:
-            response_class = telling(response_class or ClientResponse, self)
-        return Deliver(plan.status, plan.bytes, response_class)
-
-    def deliver_told(self, method: str, url: URL, headers: Any) -> Deliver:
-        """Return the action that gives this answer to a request which only stands for another.
+    def deliver(self, method: str, url: URL, headers: Any) -> Deliver:
+        """Return the action that gives this answer to a request.
 
         Args:
-            method: of the request that the app made.
-            url: of that request.
-            headers: of that request, if they can be had.
+            method: of the request.
+            url: of the request.
+            headers: what the app passed, and its session.
         """
+        plan = _Plan(self, method)
+        info = RequestInfo(url, self.method, _proxied(headers), url)
+
+        def dress(cls: Callable[..., Any]) -> Callable[..., Any]:
+            own: Any = self.response_class or cls
+            made = telling(own, self) if plan.told else own
+            return lambda *args, **kwargs: made(*args, **{**kwargs, "request_info": info})
+
+        return Deliver(plan.status, plan.bytes, dress)
+
+    def deliver_told(self, url: URL, headers: Any) -> Deliver:
+        """Return the action that gives this answer to a request which stands for another.
+
+        Args:
+            url: of the request that the app made.
+            headers: of that request.
+        """
+        info = RequestInfo(url, self.method, _proxied(headers), url)
         told = telling(self.response_class or ClientResponse, self)
-        info = RequestInfo(url, method, _proxied(headers), url)
 
-        def make(_method: str, _url: URL, **kwargs: Any) -> ClientResponse:
-            return cast("ClientResponse", told(method, url, **{**kwargs, "request_info": info}))
+        def make(_method: str, _url: URL, **kwargs: Any) -> Any:
+            return told(self.method, url, **{**kwargs, "request_info": info})
 
-        return Deliver(200, b"HTTP/1.1 200 OK\r\n\r\n" + self.body, make)
+        return Deliver(200, b"HTTP/1.1 200 OK\r\n\r\n" + self.body, lambda _: make)
 
 
 def _proxied(headers: Any) -> CIMultiDictProxy[str]:

@@ -621,9 +621,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     async def _answer(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
         """Let an answer go through aiohttp's client."""
         response: ClientResponse | None = None
+        url = cast("URL", call.url)
         if not (method.upper() == "HEAD" and answer.body) and _intercept.is_at_home(call.session):
-            call.mock, call.prepared = self, answer.deliver(method.upper())
-            call.methods = [answer.method]
+            call.mock, call.prepared = self, self._deliver(call, answer, method, url)
             try:
                 response = await self._go_on(call, answer, method)
             except BaseException as error:
@@ -633,7 +633,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                     raise
         if response is None:
             call.methods = [answer.method]
-            response = await self._stand_in(answer, method, cast("URL", call.url), call.kwargs)
+            response = await self._stand_in(answer, method, url, call.kwargs)
         responses = (*response.history, response)
         for each, told in zip(responses, call.methods[-len(responses) :], strict=False):
             each.method = told
@@ -654,7 +654,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     ) -> ClientResponse:
         call = _Call(None, None)
         call.mock, call.url, call.kwargs = self, url, kwargs
-        call.prepared = answer.deliver_told(method, url, kwargs.get("headers"))
+        call.prepared = answer.deliver_told(url, kwargs.get("headers"))
         token = _call.set(call)
         try:
             return await stand_in(
@@ -729,8 +729,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             except BaseException as error:
                 call.failure = error
                 raise
-            call.methods.append(answer.method)
-            return answer.deliver(request.method)
+            return self._deliver(call, answer, request.method, request.url)
 
         return Ask(ask, early=False, names=())
 
@@ -739,9 +738,11 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     ) -> Deliver:
         self._use(key, matcher)
         matcher.pending -= 1
-        answer = Answer.of(matcher)
+        return self._deliver(call, Answer.of(matcher), request.method, request.url)
+
+    def _deliver(self, call: _Call, answer: Answer, method: str, url: URL) -> Deliver:
         call.methods.append(answer.method)
-        return answer.deliver(request.method)
+        return answer.deliver(method.upper(), url, call.kwargs.get("headers"))
 
 
 class _Dialect:
