@@ -773,6 +773,9 @@ class Exchange:
         """End a request that is still in flight when its stub stops."""
         if self._over or self._handed_over:
             return
+        if isinstance(self.action, Deliver) and self.call._served is not None:
+            self.end(None)  # all that there is has been delivered
+            return
         if self.broken is not None:
             self.end(self.broken)  # only the client has not let go of its response yet
             return

@@ -32,6 +32,9 @@ _REASON = re.compile(r"[\t -~\x80-\uffff]*")  # RFC 9112, 4
 _BODILESS = frozenset({204, 304})
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _LONG = 4096  # half of what aiohttp takes in a line of the head
+_MANY = 64  # half of the lines that it takes
+_UNLIMITED = 2**24
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -66,10 +69,26 @@ class Answer:
         method, status, reason = result.method, result.status, result.reason
         return cls(method, status, reason, headers, raw, body, result.response_class)
 
-    @property
-    def is_long(self) -> bool:
-        """Tell whether the head may be longer than aiohttp takes."""
-        return any(len(name) + len(value) > _LONG for name, value in self.raw_headers)
+    def fits(self, method: str) -> bool:
+        """Tell whether a request of this method can get such an answer."""
+        return method != "CONNECT" and not (method == "HEAD" and self.body)
+
+    def needs(self, names: frozenset[str]) -> dict[str, Any]:
+        """Return what a client call must be told to take this answer.
+
+        Args:
+            names: what this aiohttp's calls can be told.
+        """
+        told: dict[str, Any] = {}
+        if not self.is_encoded:
+            told["auto_decompress"] = False
+        if any(len(name) + len(value) > _LONG for name, value in self.raw_headers):
+            told.update(max_line_size=_UNLIMITED, max_field_size=_UNLIMITED)
+        if len(self.raw_headers) > _MANY and "max_headers" in names:
+            told["max_headers"] = _UNLIMITED
+        if self.status in _REDIRECTS and hdrs.LOCATION not in self.headers:
+            told["allow_redirects"] = False
+        return told
 
     @property
     def is_encoded(self) -> bool:
@@ -127,7 +146,7 @@ class _Plan:
         reason = self._reason(answer.reason)
         lines, body = self._framed(answer, has_body=method != "HEAD")
         head = [f"HTTP/1.1 {self.status} {reason}".encode()]
-        head += [b"%b: %b" % line for line in lines if self._fits(*line)]
+        head += [b"%b: %b" % (name, value.strip(b" \t")) for name, value in lines if self._fits(name, value)]
         self.bytes = b"\r\n".join([*head, b"", body])
 
     def _status(self, answer: Answer) -> int:
@@ -147,10 +166,10 @@ class _Plan:
         return ""
 
     def _fits(self, name: bytes, value: bytes) -> bool:
-        if _NAME.fullmatch(name) and _VALUE.fullmatch(value):
-            return True
-        self.told = True
-        return False
+        carried = value.strip(b" \t")
+        fits = bool(_NAME.fullmatch(name) and _VALUE.fullmatch(carried))
+        self.told = self.told or not fits or carried != value
+        return fits
 
     def _framed(self, answer: Answer, *, has_body: bool) -> tuple[RawHeaders, bytes]:
         """Return the lines and the body as they go together."""

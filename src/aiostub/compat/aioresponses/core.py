@@ -89,7 +89,6 @@ __all__ = [
     "typedefs",
 ]
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_MATCH = Match({})
 
 
@@ -622,7 +621,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         """Let an answer go through aiohttp's client."""
         response: ClientResponse | None = None
         url = cast("URL", call.url)
-        if not (method.upper() == "HEAD" and answer.body) and _intercept.is_at_home(call.session):
+        if answer.fits(method.upper()) and _intercept.is_at_home(call.session):
             call.mock, call.prepared = self, self._deliver(call, answer, method, url)
             try:
                 response = await self._go_on(call, answer, method)
@@ -642,10 +641,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     async def _go_on(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
         kwargs = {**call.kwargs, "raise_for_status": False}
         kwargs.pop("params", None)  # they are in the URL
-        if not answer.is_encoded:
-            kwargs["auto_decompress"] = False
-        if answer.is_long:
-            kwargs["max_line_size"] = kwargs["max_field_size"] = 2**24
+        kwargs.update(answer.needs(_names_taken(_original())))
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
 
