@@ -389,7 +389,8 @@ class Exchange:
         """Answer as aiohttp's server does what it cannot parse."""
         if not self.decided:
             self._settle(Unanswered(self.registry))
-        self.action = Send(Reply(400, text=f"Bad Request: {error.message}"))
+        if not isinstance(self.action, Deliver):  # which is whatever the request was
+            self.action = Send(Reply(400, text=f"Bad Request: {error.message}"))
         self._answer_soon()
 
     def client_left(self) -> None:
@@ -405,7 +406,8 @@ class Exchange:
         """Answer as soon as what has arrived allows it."""
         if self.decision is None and not self._try(self.decide):
             return
-        if self.request.complete or (isinstance(self.action, (Send, Ask)) and self.action.early):
+        may_be_early = isinstance(self.action, (Send, Deliver, Ask)) and self.action.early
+        if self.request.complete or may_be_early:
             self._answer_soon()
         elif self._waits_for_leave:
             self._waits_for_leave = False

@@ -171,13 +171,17 @@ def raises_for_status(session: ClientSession) -> Any:
     return getattr(session, "_raise_for_status", False)
 
 
-def is_at_home(session: Any) -> bool:
-    """Tell whether a session's requests would come to the boundary, in the loop that runs."""
-    connector = getattr(session, "connector", None)
-    if not isinstance(session, ClientSession) or not isinstance(connector, BaseConnector):
+def is_at_home(session: Any, url: URL) -> bool:
+    """Tell whether a session would bring a request for this very URL to the boundary.
+
+    Not if its loop is not the one that runs, nor with a double in its connector's place.
+    """
+    if not isinstance(session, ClientSession) or session.closed:
         return False
-    loop = asyncio.get_running_loop()
-    return session._loop is loop and connector._loop is loop
+    connector, loop = session.connector, asyncio.get_running_loop()
+    if not isinstance(connector, BaseConnector) or connector._loop is not loop:
+        return False
+    return session._loop is loop and session._build_url(url) == url
 
 
 def _wrap_connect(original: Callable[..., Any], patch: _Patch) -> Callable[..., Any]:

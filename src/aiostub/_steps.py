@@ -39,6 +39,7 @@ class Deliver:
     status: int
     data: bytes
     dress: Callable[[Callable[..., Any]], Callable[..., Any]]  # what makes the response
+    early: bool = False  # wait for the head of the request only
 
     def __str__(self) -> str:
         return f"reply({self.status})"

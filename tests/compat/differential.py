@@ -29,33 +29,39 @@ class Script(NamedTuple):
     args: tuple[Any, ...]
     why: str | None
     ours: list[str] | None
+    since: tuple[int, ...] = ()  # the first aiohttp that takes what the script does
+
+    @property
+    def runs_here(self) -> bool:
+        """Tell whether the installed aiohttp takes it."""
+        return tuple(int(part) for part in aiohttp.__version__.split(".")[:2]) >= self.since
 
 
 SCRIPTS: dict[str, Script] = {}
 
 
-def script(*args, name=None, why=None, ours=None):
+def script(*args, name=None, why=None, ours=None, since=()):
     """Register a function as a script; *args* are handed to it behind the `Teller`."""
 
     def register(function):
         full = function.__name__ if name is None else f"{function.__name__}[{name}]"
         assert full not in SCRIPTS, full
-        SCRIPTS[full] = Script(full, function, args, why, ours)
+        SCRIPTS[full] = Script(full, function, args, why, ours, since)
         return function
 
     return register
 
 
-def scripts(**cases):
+def scripts(*, since=(), **cases):
     """Register a function once for each case; a `Differs` holds the reason and our transcript."""
 
     def register(function):
         for name, given in cases.items():
             if isinstance(given, Differs):
-                script(*given.args, name=name, why=given.why, ours=given.ours)(function)
+                script(*given.args, name=name, why=given.why, ours=given.ours, since=since)(function)
             else:
                 args = given if isinstance(given, tuple) else (given,)
-                script(*args, name=name)(function)
+                script(*args, name=name, since=since)(function)
         return function
 
     return register
@@ -86,8 +92,11 @@ class Teller:
         self.said.append(" ".join(str(part) for part in what))
 
     def error(self, error):
-        """Write an exception down."""
-        self.say("raised", type(error).__name__, str(error))
+        """Write an exception down, with its text unless that is aiohttp's."""
+        if isinstance(error, aiohttp.ClientResponseError):
+            self.say("raised", type(error).__name__, error.status, error.message)
+        else:
+            self.say("raised", type(error).__name__, str(error))
 
     @contextlib.contextmanager
     def errors(self, *, text=True):

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import io
 import re
+import threading
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import aiohttp
@@ -53,8 +54,6 @@ class OwnOSError(OSError):
     too_many=(aiohttp.TooManyRedirects(Mock(real_url="u"), ()),),
     key_error=(KeyError("k"),),
     runtime=(RuntimeError("Session is closed"),),
-    not_an_exception=("text",),
-    false=(False,),
 )
 async def exception(t, given):
     with t.aioresponses() as m:
@@ -72,7 +71,7 @@ async def exception(t, given):
         t.say(len(m._responses))
 
 
-@scripts(cancelled=asyncio.CancelledError, interrupt=GeneratorExit)
+@scripts(cancelled=asyncio.CancelledError)
 async def base_exception(t, given):
     with t.aioresponses() as m:
         m.get(PLACE, exception=given())
@@ -180,7 +179,6 @@ class Unserialisable:
     auth_mock=("get", {"auth": Mock()}),
     auth_twice=("get", {"auth": aiohttp.BasicAuth("u"), "headers": {"Authorization": "x"}}),
     timeout_int=("get", {"timeout": 5}),
-    timeout_tiny=("get", {"timeout": aiohttp.ClientTimeout(total=1e-9)}),
     timeout_text=("get", {"timeout": "long"}),
     timeout_none=("get", {"timeout": None}),
     timeout_mock=("get", {"timeout": Mock()}),
@@ -205,7 +203,6 @@ class Unserialisable:
     upgrade=("get", {"headers": {"Connection": "Upgrade", "Upgrade": "websocket"}}),
     raise_text=("get", {"raise_for_status": "yes"}),
     redirects_zero=("get", {"max_redirects": 0}),
-    unknown=("get", {"unknown": 1}),
     skip_text=("get", {"skip_auto_headers": "User-Agent"}),
 )
 async def odd_arguments(t, method, kwargs):
@@ -216,6 +213,22 @@ async def odd_arguments(t, method, kwargs):
             t.say(response is not None and response.ok)
             await t.show(getattr(session, method)(f"{PLACE}/r"))
         t.say([(key[0], str(key[1]), len(calls)) for key, calls in m.requests.items()])
+
+
+@script(since=(3, 11))
+async def tiny_timeout(t):
+    with t.aioresponses() as m:
+        m.get(PLACE, payload=1)
+        await t.get(timeout=aiohttp.ClientTimeout(total=1e-9))
+
+
+@script()
+async def unknown_argument(t):
+    with t.aioresponses() as m:
+        async with aiohttp.ClientSession() as session:
+            with t.errors():
+                await session.get(PLACE, unknown=1)
+        t.requests(m)
 
 
 @script()
@@ -293,13 +306,13 @@ async def kwargs_are_copied(t):
 
 @script()
 async def kwargs_that_cannot_be_copied(t):
-    loop = asyncio.get_running_loop()
+    lock = threading.Lock()
     with t.aioresponses() as m:
         m.get(PLACE, payload=1)
         async with aiohttp.ClientSession() as session:
-            await session.get(PLACE, trace_request_ctx=loop)
+            await session.get(PLACE, trace_request_ctx=lock)
         (calls,) = m.requests.values()
-        t.say(calls[0].kwargs["trace_request_ctx"] is loop)
+        t.say(calls[0].kwargs["trace_request_ctx"] is lock)
 
 
 @scripts(
@@ -332,7 +345,7 @@ def _lines(headers):
 async def callback_arguments(t):
     def answer(url, **kwargs):
         t.say(repr(url), sorted(kwargs.items(), key=str))
-        return t.CallbackResult(payload={"a": 1})
+        return t.CallbackResult(payload={"a": 1}, reason="OK")
 
     with t.aioresponses() as m:
         m.get(f"{PLACE}/a?a=1&b=2", callback=answer)
@@ -394,13 +407,13 @@ async def kinds_of_callback(t, make):
 async def callback_object(t):
     class Answer:
         def __call__(self, url, **kwargs):
-            return t.CallbackResult(body="object")
+            return t.CallbackResult(body="object", reason="OK")
 
         def method(self, url, **kwargs):
-            return t.CallbackResult(body="method")
+            return t.CallbackResult(body="method", reason="OK")
 
         async def later(self, url, **kwargs):
-            return t.CallbackResult(body="later")
+            return t.CallbackResult(body="later", reason="OK")
 
     with t.aioresponses() as m:
         for each in (Answer(), Answer().method, Answer().later):
@@ -436,7 +449,7 @@ async def callback_that_raises_is_not_used_up(t):
         tries.append(url)
         if len(tries) < 3:
             raise aiohttp.ClientConnectionError(f"try {len(tries)}")
-        return t.CallbackResult(payload=len(tries))
+        return t.CallbackResult(payload=len(tries), reason="OK")
 
     with t.aioresponses() as m:
         m.get(PLACE, callback=answer)
@@ -477,7 +490,7 @@ async def callback_makes_a_request(t):
 
         async def answer(url, **kwargs):
             inner = await session.get(f"{PLACE}/inner")
-            return t.CallbackResult(body=await inner.read())
+            return t.CallbackResult(body=await inner.read(), reason="OK")
 
         with t.aioresponses() as m:
             m.get(PLACE, callback=answer)
@@ -505,7 +518,14 @@ async def slow_callback_and_timeout(t):
     rooted=("/b", "http://x.test/b"),
     up=("../b", "http://x.test/b"),
     query=("/b?a=1&z=2", "http://x.test/b?a=1&z=2"),
-    empty=("", "http://x.test/dir/a"),
+    empty=Differs(
+        "", "http://x.test/dir/a", why="redirects are aiohttp's own", ours=[
+            "302 Found http://x.test/dir/a b'moved'",
+            "  headers [('content-type', 'application/json'), ('location', '')]",
+            "  history [(302, 'http://x.test/dir/a')]",
+            "request GET http://x.test/dir/a () {'allow_redirects': True}", "1",
+        ],
+    ),
 )
 async def redirect(t, location, target):
     with t.aioresponses() as m:
@@ -517,7 +537,7 @@ async def redirect(t, location, target):
 
 
 @scripts(
-    **{f"{method}_{status}": (method, status) for method in ("get", "post", "put", "delete", "head")
+    **{f"{method}_{status}": (method, status) for method in ("get", "post", "put", "delete")
        for status in (301, 302, 303, 307, 308)}
 )
 async def redirect_of(t, method, status):
@@ -527,6 +547,18 @@ async def redirect_of(t, method, status):
         async with aiohttp.ClientSession() as session:
             await t.show(session.request(method.upper(), PLACE, data=b"x" if method != "get" else None))
         t.say(len(m._matches), [(key[0], str(key[1])) for key in m.requests])
+
+
+@script(
+    why="redirects are aiohttp's own",
+    ours=["200 OK http://x.test/b b''", "  headers [('content-type', 'application/json')]", "  history [(302, 'http://x.test')]"],
+)
+async def redirect_of_head(t):
+    with t.aioresponses() as m:
+        m.head(PLACE, status=302, headers={"Location": "/b"})
+        m.get(f"{PLACE}/b", body="there")
+        async with aiohttp.ClientSession() as session:
+            await t.show(session.head(PLACE, allow_redirects=True))
 
 
 @script()

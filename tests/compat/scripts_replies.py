@@ -54,7 +54,7 @@ async def payload(t, given):
 
 
 @scripts(
-    plain="text/plain", charset="text/html; charset=latin-1", empty="", odd="nonsense",
+    plain="text/plain", charset="text/html; charset=latin-1",
     json="application/problem+json", none=None, spaces=" text/plain ", upper="TEXT/PLAIN",
     boundary='multipart/mixed; boundary="x y"', int=5,
 )
@@ -68,6 +68,13 @@ async def content_type(t, given):
                 t.say(repr(await response.text()))
             with t.errors(text=False):
                 t.say(repr(await response.json()))
+
+
+@scripts(empty="", odd="nonsense")
+async def content_type_that_is_none(t, given):
+    with t.aioresponses() as m:
+        m.get(PLACE, body="{}", content_type=given)
+        await t.get()
 
 
 @scripts(
@@ -315,8 +322,12 @@ async def client_response_error(t):
             try:
                 response.raise_for_status()
             except aiohttp.ClientResponseError as error:
-                t.say(error.status, error.message, error.history, str(error), dict(error.headers))
+                t.say(error.status, error.message, error.history, _lines(error.headers))
                 t.say(error.request_info.real_url, error.request_info.url)
+
+
+def _lines(headers):
+    return [(name.lower(), value) for name, value in headers.items()]
 
 
 @script()

@@ -3,11 +3,8 @@
 import re
 
 import aiohttp
-from differential import PLACE, Differs, script, scripts
+from differential import PLACE, script, scripts
 from yarl import URL
-
-EXPLICIT_PORT = "an explicit default port"
-
 
 @scripts(
     root=("", "/"),
@@ -144,6 +141,7 @@ async def kinds_of_url(t, given):
 
 
 @scripts(
+    since=(3, 12),
     joined=("http://x.test", "/v1/a", "http://x.test/v1/a"),
     slash=("http://x.test/api/", "a", "http://x.test/api/a"),
     absolute=("http://x.test/api/", "http://y.test/b", "http://y.test/b"),

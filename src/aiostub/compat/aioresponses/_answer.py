@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientResponse, RequestInfo, hdrs
+from aiohttp import ClientResponse, RequestInfo, hdrs, http
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub._request import decodes
@@ -59,6 +59,7 @@ class Answer:
             TypeError: *body* is neither str nor bytes, or *payload* cannot be JSON.
             AttributeError: a header is no str.
         """
+        status, reason = result.status, result.reason
         body = result.body if result.payload is None else json.dumps(result.payload)
         if not isinstance(body, bytes):
             body = str.encode(body)
@@ -66,8 +67,14 @@ class Answer:
         if result.headers:
             headers.update(result.headers)
         raw = tuple((name.encode(), value.encode()) for name, value in headers.items())
-        method, status, reason = result.method, result.status, result.reason
-        return cls(method, status, reason, headers, raw, body, result.response_class)
+        if reason is None:  # of a callback; without one, raise_for_status() would fail
+            reason = phrase(status)
+        return cls(result.method, status, reason, headers, raw, body, result.response_class)
+
+    @property
+    def redirects(self) -> bool:
+        """Tell whether aiohttp may go on to another URL."""
+        return self.status in _REDIRECTS
 
     def fits(self, method: str) -> bool:
         """Tell whether a request of this method can get such an answer."""
@@ -86,7 +93,7 @@ class Answer:
             told.update(max_line_size=_UNLIMITED, max_field_size=_UNLIMITED)
         if len(self.raw_headers) > _MANY and "max_headers" in names:
             told["max_headers"] = _UNLIMITED
-        if self.status in _REDIRECTS and hdrs.LOCATION not in self.headers:
+        if self.redirects and hdrs.LOCATION not in self.headers:
             told["allow_redirects"] = False
         return told
 
@@ -112,7 +119,9 @@ class Answer:
             made = telling(own, self) if plan.told else own
             return lambda *args, **kwargs: made(*args, **{**kwargs, "request_info": info})
 
-        return Deliver(plan.status, plan.bytes, dress)
+        # How long its body is may not be true, if the app says it itself.
+        early = not _FRAMING.isdisjoint(name.lower() for name in info.headers)
+        return Deliver(plan.status, plan.bytes, dress, early=early)
 
     def deliver_told(self, url: URL, headers: Any) -> Deliver:
         """Return the action that gives this answer to a request which stands for another.
@@ -158,8 +167,6 @@ class _Plan:
         return 200
 
     def _reason(self, reason: Any) -> str:
-        if reason is None:
-            return ""
         if isinstance(reason, str) and _REASON.fullmatch(reason) and reason.strip() == reason:
             return reason
         self.told = True
@@ -194,6 +201,14 @@ def _chunked(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
 
 
+def phrase(status: Any) -> str:
+    """Return the phrase of a status, or nothing if it has none."""
+    try:
+        return http.RESPONSES[status][0]
+    except (IndexError, KeyError, TypeError):
+        return ""
+
+
 def telling(cls: Any, answer: Answer) -> Any:
     """Return a subclass of a response class that says what HTTP could not carry."""
 
@@ -201,7 +216,7 @@ def telling(cls: Any, answer: Answer) -> Any:
         async def start(self, connection: Any) -> Any:
             await super().start(connection)
             self.status = answer.status
-            self.reason = "" if answer.reason is None else answer.reason
+            self.reason = answer.reason
             return self
 
         @property

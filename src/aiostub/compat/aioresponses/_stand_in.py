@@ -8,6 +8,7 @@ response.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,13 @@ def is_refusal(error: BaseException) -> bool:
     if isinstance(error, (asyncio.TimeoutError, asyncio.CancelledError, ClientResponseError)):
         return False
     return not _came_through(error.__traceback__)
+
+
+def is_plain(data: Any) -> bool:
+    """Tell whether a body can be read any number of times."""
+    if isinstance(data, Mapping):
+        return all(isinstance(value, (str, bytes)) for value in data.values())
+    return data is None or isinstance(data, (str, bytes))
 
 
 def _came_through(traceback: TracebackType | None) -> bool:

@@ -41,9 +41,9 @@ from aiostub._match import Match
 from aiostub._router import Choice, NoAnswer, Taken
 from aiostub._steps import Action, Ask, Deliver, Hang, LetThrough, Step
 from aiostub._stub import Stub
-from aiostub.compat.aioresponses._answer import Answer
+from aiostub.compat.aioresponses._answer import Answer, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
-from aiostub.compat.aioresponses._stand_in import is_refusal, stand_in
+from aiostub.compat.aioresponses._stand_in import is_plain, is_refusal, stand_in
 from aiostub.compat.aioresponses.compat import (
     AIOHTTP_VERSION,
     URL,
@@ -155,7 +155,7 @@ class RequestMatch:
         self.content_type = content_type
         self.response_class = response_class
         self.repeat = repeat
-        self.reason = _phrase(status) if reason is None else reason
+        self.reason = phrase(status) if reason is None else reason
         self.callback = callback
         self.pending = 0  # uses that a callback is still deciding about
 
@@ -212,11 +212,9 @@ def _headers(given: Any) -> Any:
     return CIMultiDict(given) if isinstance(given, dict) else given
 
 
-def _phrase(status: Any) -> str:
-    try:
-        return cast("str", http.RESPONSES[status][0])
-    except (IndexError, KeyError):
-        return ""
+def refused(method: str, url: URL | None) -> ClientConnectionError:
+    """Return the error of a request that nothing answers."""
+    return ClientConnectionError(f"Connection refused: {method} {url}")
 
 
 RequestCall = namedtuple("RequestCall", ["args", "kwargs"])
@@ -600,12 +598,14 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         """Ask what was registered for the answer; a callback that raises is not used up."""
         try:
             result = await matcher.ask(url, **kwargs)
+            failed = self.is_exception(result)
+            answer = None if failed else Answer.of(result)
             self._use(key, matcher)
         finally:
             matcher.pending -= 1
-        if self.is_exception(result):
+        if answer is None:
             raise result
-        return Answer.of(result)
+        return answer
 
     def _use(self, key: str, matcher: RequestMatch) -> None:
         with self._lock:
@@ -621,13 +621,15 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         """Let an answer go through aiohttp's client."""
         response: ClientResponse | None = None
         url = cast("URL", call.url)
-        if answer.fits(method.upper()) and _intercept.is_at_home(call.session):
+        if answer.fits(method.upper()) and _intercept.is_at_home(call.session, url):
             call.mock, call.prepared = self, self._deliver(call, answer, method, url)
             try:
                 response = await self._go_on(call, answer, method)
             except BaseException as error:
                 if call.failure is not None:
                     raise call.failure from None
+                if answer.redirects and is_refusal(error) and call.asked:
+                    raise refused(method, url) from error
                 if call.asked > 1 or not is_refusal(error):
                     raise
         if response is None:
@@ -641,6 +643,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     async def _go_on(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
         kwargs = {**call.kwargs, "raise_for_status": False}
         kwargs.pop("params", None)  # they are in the URL
+        kwargs.pop("read_until_eof", None)  # no length tells where the body ends
+        if not is_plain(kwargs.get("data")):
+            del kwargs["data"]  # what can be read only once is left for the test to look at
         kwargs.update(answer.needs(_names_taken(_original())))
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
@@ -666,9 +671,11 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     async def _unmatched(
         self, session: Any, method: str, url: URL, asked: str, kwargs: dict[str, Any]
     ) -> ClientResponse:
-        if self.passthrough_unmatched:
+        call = _call.get()
+        is_inner = call is not None and call.way is not None and call.way.outwards is not None
+        if self.passthrough_unmatched or is_inner:
             return await self._pass_through(session, method, asked, kwargs)
-        raise ClientConnectionError(f"Connection refused: {method} {url}")
+        raise refused(method, url)
 
     async def _pass_through(
         self, session: Any, method: str, url: str, kwargs: dict[str, Any]
@@ -719,8 +726,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         async def ask(_: Request) -> Deliver:
             try:
                 if taken is None:
-                    message = f"Connection refused: {request.method} {call.url}"
-                    raise ClientConnectionError(message)
+                    raise refused(request.method, call.url)  # noqa: TRY301
                 answer = await self._ask(*taken, request.url, call.kwargs)
             except BaseException as error:
                 call.failure = error
@@ -732,9 +738,10 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     def _deliver_plain(
         self, call: _Call, request: Request, key: str, matcher: RequestMatch
     ) -> Deliver:
-        self._use(key, matcher)
         matcher.pending -= 1
-        return self._deliver(call, Answer.of(matcher), request.method, request.url)
+        answer = Answer.of(matcher)
+        self._use(key, matcher)
+        return self._deliver(call, answer, request.method, request.url)
 
     def _deliver(self, call: _Call, answer: Answer, method: str, url: URL) -> Deliver:
         call.methods.append(answer.method)
