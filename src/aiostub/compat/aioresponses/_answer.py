@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, RequestInfo, hdrs, http
@@ -120,7 +121,7 @@ class Answer:
             return lambda *args, **kwargs: made(*args, **{**kwargs, "request_info": info})
 
         # How long its body is may not be true, if the app says it itself.
-        early = not _FRAMING.isdisjoint(name.lower() for name in info.headers)
+        early = bool(headers) and not _FRAMING.isdisjoint(map(str.lower, info.headers))
         return Deliver(plan.status, plan.bytes, dress, early=early)
 
     def deliver_told(self, url: URL, headers: Any) -> Deliver:
@@ -139,11 +140,16 @@ class Answer:
         return Deliver(200, b"HTTP/1.1 200 OK\r\n\r\n" + self.body, lambda _: make)
 
 
+_NONE: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
+
+
 def _proxied(headers: Any) -> CIMultiDictProxy[str]:
+    if not headers:
+        return _NONE
     try:
-        return CIMultiDictProxy(CIMultiDict(headers or ()))
+        return CIMultiDictProxy(CIMultiDict(headers))
     except (TypeError, ValueError):
-        return CIMultiDictProxy(CIMultiDict())
+        return _NONE
 
 
 class _Plan:
@@ -155,14 +161,18 @@ class _Plan:
         reason = self._reason(answer.reason)
         lines, body = self._framed(answer, has_body=method != "HEAD")
         head = [f"HTTP/1.1 {self.status} {reason}".encode()]
-        head += [b"%b: %b" % (name, value.strip(b" \t")) for name, value in lines if self._fits(name, value)]
+        for name, value in lines:
+            line, is_whole = _line(name, value)
+            self.told = self.told or not is_whole
+            if line is not None:
+                head.append(line)
         self.bytes = b"\r\n".join([*head, b"", body])
 
     def _status(self, answer: Answer) -> int:
         status = answer.status
-        if isinstance(status, int) and 200 <= status <= 999:
-            if status not in _BODILESS or not answer.body:
-                return int(status)
+        is_status = isinstance(status, int) and 200 <= status <= 999
+        if is_status and not (answer.body and status in _BODILESS):
+            return int(status)
         self.told = True
         return 200
 
@@ -172,15 +182,11 @@ class _Plan:
         self.told = True
         return ""
 
-    def _fits(self, name: bytes, value: bytes) -> bool:
-        carried = value.strip(b" \t")
-        fits = bool(_NAME.fullmatch(name) and _VALUE.fullmatch(carried))
-        self.told = self.told or not fits or carried != value
-        return fits
-
     def _framed(self, answer: Answer, *, has_body: bool) -> tuple[RawHeaders, bytes]:
         """Return the lines and the body as they go together."""
         body = answer.body if has_body else b""
+        if len(answer.raw_headers) == 1:
+            return answer.raw_headers, body
         codings = answer.headers.getall(hdrs.TRANSFER_ENCODING, [])
         lengths = answer.headers.getall(hdrs.CONTENT_LENGTH, [])
         if not codings and (not lengths or lengths == [str(len(body))]):
@@ -194,6 +200,15 @@ class _Plan:
             line for line in answer.raw_headers if line[0].lower().decode() not in _FRAMING
         )
         return lines, body
+
+
+@lru_cache(1024)
+def _line(name: bytes, value: bytes) -> tuple[bytes | None, bool]:
+    """Return a line of a head, if it can be one, and whether it says all that it should."""
+    carried = value.strip(b" \t")
+    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(carried):
+        return None, False
+    return b"%b: %b" % (name, carried), carried == value
 
 
 def _chunked(body: bytes) -> bytes:

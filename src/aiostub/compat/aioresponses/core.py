@@ -20,7 +20,6 @@ import threading
 from collections import namedtuple
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import (
@@ -37,7 +36,8 @@ from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from aiostub import _intercept
-from aiostub._match import Match
+from aiostub._match import Match, Pattern as _Pattern
+from aiostub._route import Place
 from aiostub._router import Choice, NoAnswer, Taken
 from aiostub._steps import Action, Ask, Deliver, Hang, LetThrough, Step
 from aiostub._stub import Stub
@@ -90,6 +90,9 @@ __all__ = [
 ]
 
 _NO_MATCH = Match({})
+# What stands in the log of the stub; the answers themselves are not its routes.
+_EVERYTHING = _Pattern.build(None, ANY)
+_HERE = Place(__file__, 1)
 
 
 class CallbackResult:
@@ -274,9 +277,7 @@ def _original() -> Any:
     return inspect.unwrap(ClientSession._request)  # noqa: SLF001 - what aioresponses patches
 
 
-@cache
-def _names_taken(request: Any) -> frozenset[str]:
-    return frozenset(inspect.signature(request).parameters)
+_NAMES_TAKEN = frozenset(inspect.signature(_original()).parameters)
 
 
 class aioresponses:  # noqa: N801 - its users know it by this name
@@ -300,8 +301,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         self._count = 0
         self._lock = threading.RLock()
         self._stub = Stub(strict=False)
-        self._route = self._stub.any(ANY)
-        self._stub._registry.dialect = _Dialect(self)
+        registry = self._stub._registry
+        registry.dialect = _Dialect(self)
+        self._route = registry.router.add(_EVERYTHING, _HERE)
 
     # Switching it on.
 
@@ -646,7 +648,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         kwargs.pop("read_until_eof", None)  # no length tells where the body ends
         if not is_plain(kwargs.get("data")):
             del kwargs["data"]  # what can be read only once is left for the test to look at
-        kwargs.update(answer.needs(_names_taken(_original())))
+        kwargs.update(answer.needs(_NAMES_TAKEN))
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
 
@@ -757,7 +759,7 @@ class _Dialect:
     async def call(
         self, session: ClientSession, method: str, url: Any, kwargs: dict[str, Any], way: Way
     ) -> ClientResponse:
-        for name in kwargs.keys() - _names_taken(_original()):
+        for name in kwargs.keys() - _NAMES_TAKEN:
             raise TypeError(f"got an unexpected keyword argument {name!r}")
         token = _call.set(_Call(session, way))
         try:
