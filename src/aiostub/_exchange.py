@@ -460,6 +460,9 @@ class Exchange:
         if isinstance(self.decision, Unanswered) and self.action is None:
             self._try(lambda: self._raise_in_client(self._unmatched()))
             return
+        self._act()
+
+    def _act(self) -> None:
         match self.action:
             case None:
                 self._raise_in_client(self._no_step())

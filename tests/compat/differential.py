@@ -58,7 +58,9 @@ def scripts(*, since=(), **cases):
     def register(function):
         for name, given in cases.items():
             if isinstance(given, Differs):
-                script(*given.args, name=name, why=given.why, ours=given.ours, since=since)(function)
+                script(*given.args, name=name, why=given.why, ours=given.ours, since=since)(
+                    function
+                )
             else:
                 args = given if isinstance(given, tuple) else (given,)
                 script(*args, name=name, since=since)(function)

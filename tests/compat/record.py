@@ -21,13 +21,7 @@ PINNED = {"aioresponses": "0.7.9", "aiohttp": "3.13.5"}
 
 
 def _made() -> dict[str, list[str]]:
-    made = {}
-    for name, script in load().items():
-        try:
-            made[name] = transcript(script, "aioresponses")
-        except BaseException as error:
-            raise RuntimeError(name) from error
-    return made
+    return {name: transcript(script, "aioresponses") for name, script in load().items()}
 
 
 def main() -> None:

@@ -192,7 +192,7 @@ async def requests_by_hand(t):
         t.say(call == t.core.RequestCall((), call.kwargs), call._fields, len(m.requests))
         args, kwargs = call
         t.say(args, sorted(kwargs))
-        t.say([str(url) for _, url in m.requests], list(m.requests)[0][0])
+        t.say([str(url) for _, url in m.requests], next(iter(m.requests))[0])
         t.say(m.requests.get(("GET", t.compat.URL(PLACE))) is not None)
 
 

@@ -5,15 +5,22 @@ import functools
 import io
 import re
 import threading
+from pathlib import Path
 from unittest.mock import AsyncMock, MagicMock, Mock
 
 import aiohttp
 from differential import PLACE, Differs, script, scripts
-from yarl import URL
 
 
 @scripts(
-    default=False, forever=True, once=1, twice=2, zero=0, negative=-1, negative_two=-2, none=None,
+    default=False,
+    forever=True,
+    once=1,
+    twice=2,
+    zero=0,
+    negative=-1,
+    negative_two=-2,
+    none=None,
 )
 async def repeat(t, given):
     with t.aioresponses() as m:
@@ -119,8 +126,13 @@ async def unmatched(t):
 
 
 @scripts(
-    get=("get", {}), post=("post", {}), put=("put", {}), patch=("patch", {}),
-    delete=("delete", {}), head=("head", {}), options=("options", {}),
+    get=("get", {}),
+    post=("post", {}),
+    put=("put", {}),
+    patch=("patch", {}),
+    delete=("delete", {}),
+    head=("head", {}),
+    options=("options", {}),
     json=("post", {"json": {"a": [1, None]}}),
     json_none=("post", {"json": None}),
     data_dict=("post", {"data": {"a": "1"}}),
@@ -193,11 +205,17 @@ class Unserialisable:
     cookies_int=("get", {"cookies": {"a": 1}}),
     get_with_json=("get", {"json": {"a": 1}}),
     delete_with_data=("delete", {"data": "x"}),
-    chunked_with_length=("post", {"data": b"x", "chunked": True, "headers": {"Content-Length": "1"}}),
+    chunked_with_length=(
+        "post",
+        {"data": b"x", "chunked": True, "headers": {"Content-Length": "1"}},
+    ),
     length_wrong=("post", {"data": b"xyz", "headers": {"Content-Length": "1"}}),
     length_long=("post", {"data": b"xyz", "headers": {"Content-Length": "100"}}),
     length_text=("post", {"data": b"xyz", "headers": {"Content-Length": "many"}}),
-    compressed_twice=("post", {"data": b"x", "compress": True, "headers": {"Content-Encoding": "x"}}),
+    compressed_twice=(
+        "post",
+        {"data": b"x", "compress": True, "headers": {"Content-Encoding": "x"}},
+    ),
     host=("get", {"headers": {"Host": "y.test"}}),
     expect_header=("post", {"data": b"x", "headers": {"Expect": "100-continue"}}),
     upgrade=("get", {"headers": {"Connection": "Upgrade", "Upgrade": "websocket"}}),
@@ -260,7 +278,7 @@ async def bytes_io(t):
 
 @script()
 async def open_file(t):
-    with open(__file__, "rb") as file, t.aioresponses() as m:
+    with Path(__file__).open("rb") as file, t.aioresponses() as m:  # noqa: ASYNC230 - as users do
         m.post(PLACE, payload=1)
         async with aiohttp.ClientSession() as session:
             await t.show(session.post(PLACE, data={"file": file}))
@@ -421,9 +439,13 @@ async def callback_object(t):
             await t.get()
 
 
-@script(why="an object with an async `__call__` is awaited", ours=[
-    "200 OK http://x.test b'object'", "  headers [('content-type', 'application/json')]",
-])
+@script(
+    why="an object with an async `__call__` is awaited",
+    ours=[
+        "200 OK http://x.test b'object'",
+        "  headers [('content-type', 'application/json')]",
+    ],
+)
 async def callback_object_with_async_call(t):
     class Answer:
         async def __call__(self, url, **kwargs):
@@ -472,7 +494,10 @@ async def callback_that_registers(t):
         await t.get(f"{PLACE}/next")
 
 
-@script(why="the reason of a callback's status is its phrase", ours=["OK Not Found", "raised ClientResponseError"])
+@script(
+    why="the reason of a callback's status is its phrase",
+    ours=["OK Not Found", "raised ClientResponseError"],
+)
 async def callback_reason(t):
     with t.aioresponses() as m:
         m.get(PLACE, callback=lambda *_, **__: t.CallbackResult())
@@ -519,11 +544,15 @@ async def slow_callback_and_timeout(t):
     up=("../b", "http://x.test/b"),
     query=("/b?a=1&z=2", "http://x.test/b?a=1&z=2"),
     empty=Differs(
-        "", "http://x.test/dir/a", why="redirects are aiohttp's own", ours=[
+        "",
+        "http://x.test/dir/a",
+        why="redirects are aiohttp's own",
+        ours=[
             "302 Found http://x.test/dir/a b'moved'",
             "  headers [('content-type', 'application/json'), ('location', '')]",
             "  history [(302, 'http://x.test/dir/a')]",
-            "request GET http://x.test/dir/a () {'allow_redirects': True}", "1",
+            "request GET http://x.test/dir/a () {'allow_redirects': True}",
+            "1",
         ],
     ),
 )
@@ -537,21 +566,30 @@ async def redirect(t, location, target):
 
 
 @scripts(
-    **{f"{method}_{status}": (method, status) for method in ("get", "post", "put", "delete")
-       for status in (301, 302, 303, 307, 308)}
+    **{
+        f"{method}_{status}": (method, status)
+        for method in ("get", "post", "put", "delete")
+        for status in (301, 302, 303, 307, 308)
+    }
 )
 async def redirect_of(t, method, status):
     with t.aioresponses() as m:
         m.add(PLACE, method, status=status, headers={"Location": "/b"})
         m.get(f"{PLACE}/b", body="there")
         async with aiohttp.ClientSession() as session:
-            await t.show(session.request(method.upper(), PLACE, data=b"x" if method != "get" else None))
+            await t.show(
+                session.request(method.upper(), PLACE, data=b"x" if method != "get" else None)
+            )
         t.say(len(m._matches), [(key[0], str(key[1])) for key in m.requests])
 
 
 @script(
     why="redirects are aiohttp's own",
-    ours=["200 OK http://x.test/b b''", "  headers [('content-type', 'application/json')]", "  history [(302, 'http://x.test')]"],
+    ours=[
+        "200 OK http://x.test/b b''",
+        "  headers [('content-type', 'application/json')]",
+        "  history [(302, 'http://x.test')]",
+    ],
 )
 async def redirect_of_head(t):
     with t.aioresponses() as m:
@@ -650,7 +688,11 @@ async def redirect_loop(t):
 
 @script(
     why="the query of a Location may stand in any order",
-    ours=["200 OK http://x.test/b?z=1&a=2 b'there'", "  headers [('content-type', 'application/json')]", "  history [(302, 'http://x.test')]"],
+    ours=[
+        "200 OK http://x.test/b?z=1&a=2 b'there'",
+        "  headers [('content-type', 'application/json')]",
+        "  history [(302, 'http://x.test')]",
+    ],
 )
 async def redirect_with_unsorted_query(t):
     with t.aioresponses() as m:

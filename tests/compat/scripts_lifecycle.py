@@ -1,4 +1,4 @@
-"""Starting, stopping, decorating, nesting; sessions of every kind; the insides that suites touch."""
+"""Starting, stopping, decorating, nesting, sessions of every kind, and the insides."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock, MagicMock, Mock, patch
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from differential import PLACE, Differs, script, scripts
+from differential import PLACE, script, scripts
 from yarl import URL
 
 
@@ -63,7 +63,10 @@ async def registered_before_the_start(t):
         await t.get()
 
 
-@script(why="`async with` works", ours=["200 OK http://x.test b'yes'", "  headers [('content-type', 'application/json')]"])
+@script(
+    why="`async with` works",
+    ours=["200 OK http://x.test b'yes'", "  headers [('content-type', 'application/json')]"],
+)
 async def async_with(t):
     async with t.aioresponses() as m:
         m.get(PLACE, body="yes")
@@ -720,19 +723,47 @@ async def build_response(t):
 def callback_result(t):
     result = t.CallbackResult()
     t.say(sorted(vars(result).items(), key=str))
-    t.say(vars(t.CallbackResult("POST", 201, "b", "t", {}, {}, None, "r")) == vars(
-        t.CallbackResult(method="POST", status=201, body="b", content_type="t", payload={},
-                         headers={}, response_class=None, reason="r")))
+    t.say(
+        vars(t.CallbackResult("POST", 201, "b", "t", {}, {}, None, "r"))
+        == vars(
+            t.CallbackResult(
+                method="POST",
+                status=201,
+                body="b",
+                content_type="t",
+                payload={},
+                headers={},
+                response_class=None,
+                reason="r",
+            )
+        )
+    )
 
 
 @script()
 def names(t):
     for module in (t.package, t.core, t.compat):
         wanted = {
-            "aioresponses", "CallbackResult", "RequestMatch", "RequestCall", "ClientResponse",
-            "ClientSession", "ClientConnectionError", "RequestInfo", "TimerNoop", "CIMultiDict",
-            "CIMultiDictProxy", "URL", "Pattern", "merge_params", "normalize_url",
-            "stream_reader_factory", "AIOHTTP_VERSION", "hdrs", "http", "__version__",
+            "aioresponses",
+            "CallbackResult",
+            "RequestMatch",
+            "RequestCall",
+            "ClientResponse",
+            "ClientSession",
+            "ClientConnectionError",
+            "RequestInfo",
+            "TimerNoop",
+            "CIMultiDict",
+            "CIMultiDictProxy",
+            "URL",
+            "Pattern",
+            "merge_params",
+            "normalize_url",
+            "stream_reader_factory",
+            "AIOHTTP_VERSION",
+            "hdrs",
+            "http",
+            "__version__",
         }
         t.say(sorted(wanted & set(vars(module))))
     t.say(t.package.__all__, t.package.__version__)
@@ -741,10 +772,18 @@ def names(t):
 @script()
 def signatures(t):
     for each in (
-        t.aioresponses.add, t.aioresponses.get, t.aioresponses.assert_called_with,
-        t.aioresponses.assert_any_call, t.aioresponses.match, t.aioresponses._request_mock,
-        t.CallbackResult, t.core.RequestMatch, t.aioresponses, t.compat.normalize_url,
-        t.compat.merge_params, t.compat.stream_reader_factory,
+        t.aioresponses.add,
+        t.aioresponses.get,
+        t.aioresponses.assert_called_with,
+        t.aioresponses.assert_any_call,
+        t.aioresponses.match,
+        t.aioresponses._request_mock,
+        t.CallbackResult,
+        t.core.RequestMatch,
+        t.aioresponses,
+        t.compat.normalize_url,
+        t.compat.merge_params,
+        t.compat.stream_reader_factory,
     ):
         parameters = inspect.signature(each).parameters.values()
         t.say([(p.name, str(p.kind), str(p.default)) for p in parameters])

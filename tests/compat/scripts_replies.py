@@ -5,15 +5,35 @@ import json
 from http import HTTPStatus
 
 import aiohttp
-from differential import PLACE, Differs, script, scripts
+from differential import PLACE, script, scripts
 from multidict import CIMultiDict, MultiDict
 
 
 @scripts(
-    ok=200, created=201, no_content=204, not_modified=304, redirect=302, bad=400, teapot=418,
-    server=500, unavailable=503, odd=299, unknown=599, six_hundred=600, nine=999, zero=0, one=100,
-    early=103, negative=-1, thousand=1000, enum=HTTPStatus.ACCEPTED, text="404", upgrade=101,
-    processing=102, partial=206, multiple=300,
+    ok=200,
+    created=201,
+    no_content=204,
+    not_modified=304,
+    redirect=302,
+    bad=400,
+    teapot=418,
+    server=500,
+    unavailable=503,
+    odd=299,
+    unknown=599,
+    six_hundred=600,
+    nine=999,
+    zero=0,
+    one=100,
+    early=103,
+    negative=-1,
+    thousand=1000,
+    enum=HTTPStatus.ACCEPTED,
+    text="404",
+    upgrade=101,
+    processing=102,
+    partial=206,
+    multiple=300,
 )
 async def status(t, given):
     with t.aioresponses() as m:
@@ -31,8 +51,17 @@ async def status_without_body(t, given):
 
 
 @scripts(
-    text="text", umlaut="ü", empty="", bytes=b"\x00\xff\r\n", none=None, dict={"a": 1}, int=5,
-    list=[1], bytearray=bytearray(b"x"), newline="a\r\n\r\nb", http="HTTP/1.1 200 OK\r\n\r\n",
+    text="text",
+    umlaut="ü",
+    empty="",
+    bytes=b"\x00\xff\r\n",
+    none=None,
+    dict={"a": 1},
+    int=5,
+    list=[1],
+    bytearray=bytearray(b"x"),
+    newline="a\r\n\r\nb",
+    http="HTTP/1.1 200 OK\r\n\r\n",
 )
 async def body(t, given):
     with t.aioresponses() as m:
@@ -41,8 +70,16 @@ async def body(t, given):
 
 
 @scripts(
-    dict={"a": 1}, list=[], zero=0, false=False, empty="", text="ü", none=None, nested={"a": [{}]},
-    float=1.5, unserialisable=object(),
+    dict={"a": 1},
+    list=[],
+    zero=0,
+    false=False,
+    empty="",
+    text="ü",
+    none=None,
+    nested={"a": [{}]},
+    float=1.5,
+    unserialisable=object(),
 )
 async def payload(t, given):
     with t.aioresponses() as m:
@@ -54,9 +91,14 @@ async def payload(t, given):
 
 
 @scripts(
-    plain="text/plain", charset="text/html; charset=latin-1",
-    json="application/problem+json", none=None, spaces=" text/plain ", upper="TEXT/PLAIN",
-    boundary='multipart/mixed; boundary="x y"', int=5,
+    plain="text/plain",
+    charset="text/html; charset=latin-1",
+    json="application/problem+json",
+    none=None,
+    spaces=" text/plain ",
+    upper="TEXT/PLAIN",
+    boundary='multipart/mixed; boundary="x y"',
+    int=5,
 )
 async def content_type(t, given):
     with t.aioresponses() as m:
@@ -283,7 +325,10 @@ async def response_class_of_session(t):
 
 
 @scripts(
-    default=(None, None), session=(True, None), call=(None, True), call_says_no=(True, False),
+    default=(None, None),
+    session=(True, None),
+    call=(None, True),
+    call_says_no=(True, False),
 )
 async def raise_for_status(t, of_session, of_call):
     with t.aioresponses() as m:

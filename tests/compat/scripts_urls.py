@@ -6,6 +6,7 @@ import aiohttp
 from differential import PLACE, script, scripts
 from yarl import URL
 
+
 @scripts(
     root=("", "/"),
     root_back=("/", ""),

@@ -11,7 +11,9 @@ RECORDED = recorded()
 
 each_script = pytest.mark.parametrize("script", load().values(), ids=load())
 each_difference = pytest.mark.parametrize(
-    "script", [s for s in SCRIPTS.values() if s.why], ids=[s.name for s in SCRIPTS.values() if s.why]
+    "script",
+    [s for s in SCRIPTS.values() if s.why],
+    ids=[s.name for s in SCRIPTS.values() if s.why],
 )
 
 

@@ -31,7 +31,7 @@ class _Finder(MetaPathFinder, Loader):
             return None
         return ModuleSpec(fullname, self, is_package=fullname == "aioresponses")
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, _: ModuleSpec) -> ModuleType | None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:

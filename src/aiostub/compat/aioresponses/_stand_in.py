@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, ClientResponseError, ClientSession, DummyCookieJar
-
 from yarl import URL
 
 if TYPE_CHECKING:
@@ -52,7 +51,6 @@ def _came_through(traceback: TracebackType | None) -> bool:
 async def stand_in(
     stub: Stub,
     answer: Answer,
-    method: str,
     url: URL,
     kwargs: dict[str, Any],
     *,
@@ -63,7 +61,6 @@ async def stand_in(
     Args:
         stub: the one that answers.
         answer: what it answers.
-        method: of the call.
         url: of the call.
         kwargs: of the call; its redirects are followed if it says so.
         original: aiohttp's own ``ClientSession._request``.

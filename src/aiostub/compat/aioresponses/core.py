@@ -17,14 +17,12 @@ import asyncio
 import copy
 import inspect
 import threading
-from collections import namedtuple
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from aiohttp import (
     ClientConnectionError,
-    ClientError,
     ClientResponse,
     ClientSession,
     RequestInfo,
@@ -36,7 +34,8 @@ from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from aiostub import _intercept
-from aiostub._match import Match, Pattern as _Pattern
+from aiostub._match import Match
+from aiostub._match import Pattern as _Pattern
 from aiostub._route import Place
 from aiostub._router import Choice, NoAnswer, Taken
 from aiostub._steps import Action, Ask, Deliver, Hang, LetThrough, Step
@@ -206,7 +205,7 @@ class RequestMatch:
         result = await self.ask(url, **kwargs)
         if aioresponses.is_exception(result):
             return result
-        return await aioresponses()._stand_in(Answer.of(result), self.method.upper(), url, kwargs)
+        return await aioresponses()._stand_in(Answer.of(result), url, kwargs)
 
 
 def _headers(given: Any) -> Any:
@@ -220,7 +219,11 @@ def refused(method: str, url: URL | None) -> ClientConnectionError:
     return ClientConnectionError(f"Connection refused: {method} {url}")
 
 
-RequestCall = namedtuple("RequestCall", ["args", "kwargs"])
+class RequestCall(NamedTuple):
+    """One recorded call."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 class _Call:
@@ -249,6 +252,12 @@ class _Call:
         self.failure: BaseException | None = None  # what one of them met there
         self.methods: list[str] = []  # what each response says of its request
 
+    def raise_failure(self, error: BaseException) -> None:
+        """Raise what was registered, if aiohttp has made another exception of it."""
+        failure = self.failure
+        if failure is not None and (error is failure or error.__cause__ is failure):
+            raise failure from None
+
 
 _call: ContextVar[_Call | None] = ContextVar("aiostub_compat_call", default=None)
 
@@ -274,7 +283,7 @@ class _Patcher:
 
 
 def _original() -> Any:
-    return inspect.unwrap(ClientSession._request)  # noqa: SLF001 - what aioresponses patches
+    return inspect.unwrap(ClientSession._request)
 
 
 _NAMES_TAKEN = frozenset(inspect.signature(_original()).parameters)
@@ -547,9 +556,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     def _passes(self, url: URL) -> bool:
         return bool(self._passthrough) and str(url).startswith(tuple(self._passthrough))
 
-    def _record(
-        self, method: str, url: URL, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def _record(self, method: str, url: URL, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = self._build_request_call(method, *args, **kwargs)
         self.requests.setdefault((method, url), []).append(call)
 
@@ -628,15 +635,14 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             try:
                 response = await self._go_on(call, answer, method)
             except BaseException as error:
-                if call.failure is not None:
-                    raise call.failure from None
+                call.raise_failure(error)
                 if answer.redirects and is_refusal(error) and call.asked:
                     raise refused(method, url) from error
                 if call.asked > 1 or not is_refusal(error):
                     raise
         if response is None:
             call.methods = [answer.method]
-            response = await self._stand_in(answer, method, url, call.kwargs)
+            response = await self._stand_in(answer, url, call.kwargs)
         responses = (*response.history, response)
         for each, told in zip(responses, call.methods[-len(responses) :], strict=False):
             each.method = told
@@ -653,19 +659,16 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         return await call.way.onwards(call.session, method, call.url, **kwargs)
 
     async def _stand_in(
-        self, answer: Answer, method: str, url: URL, kwargs: dict[str, Any]
+        self, answer: Answer, url: URL, kwargs: dict[str, Any]
     ) -> ClientResponse:
         call = _Call(None, None)
         call.mock, call.url, call.kwargs = self, url, kwargs
         call.prepared = answer.deliver_told(url, kwargs.get("headers"))
         token = _call.set(call)
         try:
-            return await stand_in(
-                self._stub, answer, method, url, kwargs, original=_original()
-            )
-        except BaseException:
-            if call.failure is not None:
-                raise call.failure from None
+            return await stand_in(self._stub, answer, url, kwargs, original=_original())
+        except BaseException as error:
+            call.raise_failure(error)
             raise
         finally:
             _call.reset(token)
@@ -763,12 +766,12 @@ class _Dialect:
             raise TypeError(f"got an unexpected keyword argument {name!r}")
         token = _call.set(_Call(session, way))
         try:
-            return await self._mock._request_mock(session, method, url, **kwargs)  # noqa: SLF001
+            return await self._mock._request_mock(session, method, url, **kwargs)
         finally:
             _call.reset(token)
 
     def choose(self, request: Request, *, use: bool) -> Choice:
-        return self._mock._choose(request, use=use)  # noqa: SLF001
+        return self._mock._choose(request, use=use)
 
 
 def _prefixes(given: Any) -> Any:
