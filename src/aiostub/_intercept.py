@@ -11,7 +11,8 @@ Rules of the file:
   thread reads it without a lock.
 
 aiohttp's private names used here besides: ``ClientSession._build_url`` and ``_prepare_headers``,
-for a dialect that shows what a session makes of its arguments; ``ClientSession._loop``.
+``_raise_for_status`` and ``_middlewares``, for a dialect that shows what a session makes of its
+arguments; ``ClientSession._loop`` and ``BaseConnector._loop``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -169,6 +170,12 @@ def headers_of(session: ClientSession, headers: Any) -> CIMultiDict[str]:
 def raises_for_status(session: ClientSession) -> Any:
     """Return what a session was told of statuses from 400 on."""
     return getattr(session, "_raise_for_status", False)
+
+
+def is_watched(session: ClientSession, kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a trace or a middleware may look at what a call sends."""
+    middlewares = kwargs.get("middlewares") or getattr(session, "_middlewares", ())
+    return bool(middlewares or session.trace_configs)
 
 
 def is_at_home(session: Any, url: URL) -> bool:

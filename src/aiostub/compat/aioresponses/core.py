@@ -7,6 +7,7 @@ Rules of the file:
 - What is asked is decided when the client call begins, as there: a call is recorded, a callback
   awaited and a failure raised before aiohttp has looked at the arguments. Only a reply goes the
   whole way through aiohttp's client, and each redirect of it is asked for at the boundary.
+- The body of a call is sent only where a middleware or a trace may look at it.
 - A call whose arguments, session or connector aiohttp refuses is answered all the same, over a
   session of our own that stands in for the app's.
 """
@@ -89,6 +90,7 @@ __all__ = [
 ]
 
 _NO_MATCH = Match({})
+_OF_THE_BODY = ("data", "json", "compress", "chunked", "expect100")
 # What stands in the log of the stub; the answers themselves are not its routes.
 _EVERYTHING = _Pattern.build(None, ANY)
 _HERE = Place(__file__, 1)
@@ -572,7 +574,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             kwargs.setdefault("data", None)
         try:
             return RequestCall(args, copy.deepcopy(kwargs))
-        except (TypeError, ValueError):  # not everything can be copied
+        except Exception:  # noqa: BLE001 - not everything can be copied, and says so in its own way
             return RequestCall(args, kwargs)
 
     async def match(
@@ -652,8 +654,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         kwargs = {**call.kwargs, "raise_for_status": False}
         kwargs.pop("params", None)  # they are in the URL
         kwargs.pop("read_until_eof", None)  # no length tells where the body ends
-        if not is_plain(kwargs.get("data")):
-            del kwargs["data"]  # what can be read only once is left for the test to look at
+        if not (_intercept.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
+            for name in _OF_THE_BODY:  # which nobody would see, and is left for the test to see
+                kwargs.pop(name, None)
         kwargs.update(answer.needs(_NAMES_TAKEN))
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
