@@ -159,6 +159,17 @@ async def serve_with_aioresponses(site: Site) -> AsyncIterator[Access]:
 
 
 @asynccontextmanager
+async def serve_with_compat(site: Site) -> AsyncIterator[Access]:
+    """Serve a site as users of aioresponses do, with aiostub in its place."""
+    from aiostub.compat.aioresponses import aioresponses
+
+    with aioresponses() as mock:
+        for route in site.routes:
+            mock.add(route.url, method=site.method, body=site.answer, repeat=True)
+        yield Access()
+
+
+@asynccontextmanager
 async def serve_with_aiointercept(site: Site) -> AsyncIterator[Access]:
     """Serve a site as users of aiointercept do for URLs that the code under test has built in."""
     from aiointercept import aiointercept
@@ -216,6 +227,7 @@ ALL: tuple[Kind, ...] = ("exact", "template", "regex")
 CONTESTANTS = {
     "floor": Contestant(serve_nothing, "aiohttp", ALL),
     "aiostub": Contestant(serve_with_aiostub, "aiostub; aiostub.Stub", ALL),
+    "aiostub.compat": Contestant(serve_with_compat, "aiostub.compat.aioresponses"),
     "aioresponses": Contestant(serve_with_aioresponses, "aioresponses"),
     "aioresponses-ng": Contestant(serve_with_aioresponses, "aioresponses"),
     "aiointercept": Contestant(serve_with_aiointercept, "aiointercept"),

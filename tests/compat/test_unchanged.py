@@ -11,6 +11,7 @@ INI = """
     [pytest]
     asyncio_mode = auto
     asyncio_default_fixture_loop_scope = function
+    filterwarnings = error
 """
 ON = "aiostub: compat is on; `import aioresponses` imports aiostub.compat.aioresponses"
 
@@ -30,9 +31,9 @@ def in_process_of_its_own(suite, *args):
 
 def test_one_import_changed(suite):
     """The only line that changes is the one that names the package."""
-    suite.makepyfile(test_users=SUITE.replace(
-        "from aioresponses", "from aiostub.compat.aioresponses"
-    ))
+    suite.makepyfile(
+        test_users=SUITE.replace("from aioresponses", "from aiostub.compat.aioresponses")
+    )
     result = in_process_of_its_own(suite, "-m", "pytest")
     result.assert_outcomes(passed=TESTS)
     result.stdout.no_fnmatch_line(ON)
@@ -90,9 +91,7 @@ def test_a_plugin_that_was_there_first(suite):
         path = suite.path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    suite.makepyfile(
-        test_users="def test_it(responses):\n    responses.assert_not_called()\n"
-    )
+    suite.makepyfile(test_users="def test_it(responses):\n    responses.assert_not_called()\n")
     result = suite.run(
         sys.executable, "-m", "pytest", "-p", "plugin_of_somebody", "--aiostub-compat"
     )

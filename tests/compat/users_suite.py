@@ -59,9 +59,7 @@ async def client():
 async def test_payload(mock, client):
     mock.get(f"{URL_A}/7?full=1", payload={"name": "Ada"})
     assert await client.user(7) == {"name": "Ada"}
-    mock.assert_called_once_with(
-        f"{URL_A}/7", params={"full": "1"}, headers={"X-Token": "t"}
-    )
+    mock.assert_called_once_with(f"{URL_A}/7", params={"full": "1"}, headers={"X-Token": "t"})
 
 
 async def test_status(mock, client):
@@ -113,7 +111,11 @@ async def test_callback(mock, client):
 
     mock.post(URL_A, callback=answer, repeat=2)
     mock.post(URL_A, callback=answer_later)
-    assert [await client.make(number=n) for n in (1, 2, 3)] == [{"id": 1}, {"id": 2}, {"id": "later"}]
+    assert [await client.make(number=n) for n in (1, 2, 3)] == [
+        {"id": 1},
+        {"id": 2},
+        {"id": "later"},
+    ]
 
 
 async def test_redirect(mock, client):
@@ -151,9 +153,7 @@ async def test_assertions(mock, client):
     mock.assert_called_once()
     mock.assert_any_call(URL_A, "POST")
     mock.assert_called_with(URL_A, "POST", args_to_match=["json"], json={"name": "Ada"})
-    mock.assert_called_with(
-        URL_A, method="POST", json={"name": "Ada"}, headers={"X-Token": "t"}
-    )
+    mock.assert_called_with(URL_A, method="POST", json={"name": "Ada"}, headers={"X-Token": "t"})
     with pytest.raises(AssertionError, match="call not found"):
         mock.assert_any_call(URL_A, "GET")
     with pytest.raises(AssertionError, match="!="):

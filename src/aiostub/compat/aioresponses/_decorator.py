@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,9 @@ class _Giver:
             self.signature = signature.replace(parameters=shown)
 
     def _last_place(self, function: Any) -> str | None:
-        # What unittest.mock.patch gives by position comes behind the mock.
-        patched = sum(not p.attribute_name for p in getattr(function, "patchings", ()))
+        # The doubles that unittest.mock.patch makes come behind the mock, by position.
+        made = getattr(sys.modules.get("unittest.mock"), "DEFAULT", None)
+        patched = sum(p.new is made for p in getattr(function, "patchings", ()))
         places = self._places[: len(self._places) - patched]
         return places[-1] if places else None
 

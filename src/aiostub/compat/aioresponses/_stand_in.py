@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientResponse, ClientResponseError, ClientSession, DummyCookieJar
+from aiohttp import ClientError, ClientResponse, ClientResponseError, ClientSession, DummyCookieJar
 from yarl import URL
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ def is_refusal(error: BaseException) -> bool:
     if isinstance(error, (asyncio.TimeoutError, asyncio.CancelledError, ClientResponseError)):
         return False
     return not _came_through(error.__traceback__)
+
+
+def is_no_way(error: BaseException) -> bool:
+    """Tell whether aiohttp follows no redirect to a URL like this one."""
+    return isinstance(error, (ValueError, ClientError)) and is_refusal(error)
 
 
 def is_plain(data: Any) -> bool:

@@ -43,7 +43,7 @@ from aiostub._steps import Action, Ask, Deliver, Hang, LetThrough, Step
 from aiostub._stub import Stub
 from aiostub.compat.aioresponses._answer import Answer, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
-from aiostub.compat.aioresponses._stand_in import is_plain, is_refusal, stand_in
+from aiostub.compat.aioresponses._stand_in import is_no_way, is_plain, is_refusal, stand_in
 from aiostub.compat.aioresponses.compat import (
     AIOHTTP_VERSION,
     URL,
@@ -638,7 +638,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                 response = await self._go_on(call, answer, method)
             except BaseException as error:
                 call.raise_failure(error)
-                if answer.redirects and is_refusal(error) and call.asked:
+                if answer.redirects and call.asked and is_no_way(error):
                     raise refused(method, url) from error
                 if call.asked > 1 or not is_refusal(error):
                     raise
@@ -661,9 +661,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
 
-    async def _stand_in(
-        self, answer: Answer, url: URL, kwargs: dict[str, Any]
-    ) -> ClientResponse:
+    async def _stand_in(self, answer: Answer, url: URL, kwargs: dict[str, Any]) -> ClientResponse:
         call = _Call(None, None)
         call.mock, call.url, call.kwargs = self, url, kwargs
         call.prepared = answer.deliver_told(url, kwargs.get("headers"))
@@ -680,10 +678,17 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         self, session: Any, method: str, url: URL, asked: str, kwargs: dict[str, Any]
     ) -> ClientResponse:
         call = _call.get()
-        is_inner = call is not None and call.way is not None and call.way.outwards is not None
-        if self.passthrough_unmatched or is_inner:
+        way = None if call is None else call.way
+        if self.passthrough_unmatched or (way is not None and way.outwards is not None):
             return await self._pass_through(session, method, asked, kwargs)
-        raise refused(method, url)
+        if call is None or way is None or way.is_innermost:
+            raise refused(method, url)
+        call.mock, call.url, call.kwargs = self, url, kwargs
+        try:  # a stub that was started later may answer
+            return await way.onwards(session, method, asked, **kwargs)
+        except ClientConnectionError as error:
+            call.raise_failure(error)
+            raise
 
     async def _pass_through(
         self, session: Any, method: str, url: str, kwargs: dict[str, Any]
