@@ -13,13 +13,15 @@ EXTRAS = .[hypothesis,migrate,time,tls]
 
 TYPED_SAMPLES = $(wildcard tests/typing)
 
-.PHONY: help demo test clients originals lint format matrix gallery docs bench figures clean
+.PHONY: help demo test clients originals compat record lint format matrix gallery docs bench figures clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      run examples/demo.py with the package alone"
 	@echo "make test      the whole suite"
 	@echo "make clients   the tests with libraries that sit on aiohttp"
+	@echo "make compat    what aiostub.compat is held to, against aioresponses itself"
+	@echo "make record    write down anew what aioresponses makes of tests/compat/scripts_*.py"
 	@echo "make originals the tests that aiostub.migrate rewrites, as they were"
 	@echo "make lint      ruff, mypy, basedpyright"
 	@echo "make format    let ruff put right what it can"
@@ -41,6 +43,13 @@ clients: .venv-clients/.ready
 
 originals:
 	$(PYTHON) scripts/originals.py
+
+compat: .venv-compat/.ready
+	.venv-compat/bin/python tests/compat/record.py --check
+	.venv-compat/bin/python -m pytest -o addopts= tests/compat/users_suite.py
+
+record: .venv-compat/.ready
+	.venv-compat/bin/python tests/compat/record.py
 
 lint: .venv/.lint
 	.venv/bin/ruff check .
@@ -75,7 +84,7 @@ clean:
 
 # Environments. A stamp file is newer than what it was made from, or it is made again.
 
-.venv/.pip .venv-clients/.pip .venv-demo/.pip:
+.venv/.pip .venv-clients/.pip .venv-compat/.pip .venv-demo/.pip:
 	@echo "creating $(@D)"
 	@$(PYTHON) -m venv --clear $(@D)
 	@$(@D)/$(PIP) $(NEW_PIP)
@@ -94,6 +103,12 @@ clean:
 .venv-clients/.ready: .venv-clients/.pip pyproject.toml
 	@echo "installing the package and its clients"
 	@.venv-clients/$(PIP) --group test --group clients -e '$(EXTRAS)'
+	@touch $@
+
+# Without the package: this is how aioresponses itself answers, and on what it was recorded.
+.venv-compat/.ready: .venv-compat/.pip
+	@echo "installing aioresponses"
+	@.venv-compat/$(PIP) aioresponses==0.7.9 aiohttp==3.13.5 pytest pytest-asyncio
 	@touch $@
 
 # Not editable: the demo runs what a user gets from the wheel.

@@ -10,6 +10,9 @@
 
 Names are loaded when they are first used, so that pytest can load the plugin of this package
 without importing aiohttp.
+
+PYTEST_DONT_REWRITE: there is no assertion of a test in here, and pytest, which runs with warnings
+as errors, shall not warn that ``python -m aiostub.compat`` has imported the package before it.
 """
 
 from __future__ import annotations

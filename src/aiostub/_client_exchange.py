@@ -24,7 +24,7 @@ import logging
 import sys
 import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import (
     ClientConnectionError,
@@ -42,9 +42,9 @@ from aiostub._calls import Call
 from aiostub._client_call import Failed, client_call_of
 from aiostub._exchange import Exchange
 from aiostub._failure import Failure, connection_error
-from aiostub._registry import PassThrough, Registry, Unanswered, dispatch
+from aiostub._registry import Answer, PassThrough, Registry, Unanswered, dispatch
 from aiostub._request import Request
-from aiostub._steps import TIMERS, Fail, FireTimer, Send, TimerName
+from aiostub._steps import TIMERS, Deliver, Fail, FireTimer, Send, TimerName
 from aiostub.exceptions import MissingTimeout, RouteError, StubStateError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class ClientExchange(Exchange):
     @property
     def just_replies(self) -> bool:
         """Tell whether nothing can happen before the request is sent."""
-        return isinstance(self.action, Send) and self.stopped is None
+        return isinstance(self.action, (Send, Deliver)) and self.stopped is None
 
     @property
     def is_settled(self) -> bool:
@@ -245,6 +245,20 @@ class ClientExchange(Exchange):
         far_end.begin(self, self.client_request.method, expected)
 
     # On the wire.
+
+    def _settle(self, decision: Answer | PassThrough | Unanswered) -> None:
+        super()._settle(decision)
+        if isinstance(self.action, Deliver):
+            dressed: Any = self.action.dress(self.client_request.response_class)
+            self.client_request.response_class = dressed
+
+    def _deliver_soon(self, delivery: Deliver) -> None:
+        if not _SEND_STARTS_TIMER:  # its writing task must have begun, or it would be cancelled
+            self.loop.call_soon(self.loop.call_soon, self._answer)
+        elif self.timeout.sock_read:  # its read timer would be left behind
+            self.loop.call_soon(self._answer)
+        else:
+            self._deliver(delivery)
 
     def _expects_answer(self) -> bool:
         """Tell whether the read timer has been started, or will be before the answer is there."""
@@ -382,6 +396,9 @@ class ClientExchange(Exchange):
     def abandon(self) -> None:
         """End a request that is still in flight when its stub stops."""
         if self._over or self._handed_over:
+            return
+        if isinstance(self.action, Deliver) and self.call._served is not None:
+            self.end(None)  # all that there is has been delivered
             return
         if self.broken is not None:
             self.end(self.broken)  # only the client has not let go of its response yet

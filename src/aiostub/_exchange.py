@@ -43,6 +43,7 @@ from aiostub._reply import Reply
 from aiostub._steps import (
     Action,
     Ask,
+    Deliver,
     Fail,
     FireTimer,
     Hang,
@@ -233,7 +234,8 @@ class Exchange(abc.ABC):
         """Answer as aiohttp's server does what it cannot parse."""
         if self.decision is None:
             self._settle(Unanswered(self.registry))
-        self.action = Send(Reply(400, text=f"Bad Request: {error.message}"))
+        if not isinstance(self.action, Deliver):  # which is whatever the request was
+            self.action = Send(Reply(400, text=f"Bad Request: {error.message}"))
         self._answer_soon()
 
     def client_left(self) -> None:
@@ -260,7 +262,8 @@ class Exchange(abc.ABC):
     def _needs_no_body(self) -> bool:
         """Tell whether the answer may begin before the request is complete."""
         action = self.action
-        return isinstance(action, Serve) or (isinstance(action, (Send, Ask)) and action.early)
+        may_be_early = isinstance(action, (Send, Deliver, Ask)) and action.early
+        return isinstance(action, Serve) or may_be_early
 
     def _try(self, act: Any) -> bool:
         """Do what may raise an error of the user's, which then is the answer."""
@@ -282,10 +285,15 @@ class Exchange(abc.ABC):
         action = self.action
         if isinstance(action, Send) and not action.reply.takes_time and self._expects_answer():
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
+        elif isinstance(action, Deliver):
+            self._deliver_soon(action)
         else:
             if isinstance(action, Serve) and self.far_end is not None:
                 self.far_end.hold()
             self.loop.call_soon(self._answer)
+
+    def _deliver_soon(self, _: Deliver) -> None:
+        self.loop.call_soon(self._answer)
 
     def _answer(self) -> None:
         if self._over or self.far_end is None:
@@ -301,6 +309,8 @@ class Exchange(abc.ABC):
                 self.fail_client(self._no_step())
             case Send(reply):
                 self._reply(reply)
+            case Deliver() as delivery:
+                self._deliver(delivery)
             case Fail(failure):
                 self._spawn(self.fail, failure)
             case Ask() as ask:
@@ -325,6 +335,11 @@ class Exchange(abc.ABC):
         self._served(reply.status)
         send(self.far_end, self.request.method, reply)
         self.answered()
+
+    def _deliver(self, delivery: Deliver) -> None:
+        assert self.far_end is not None
+        self._served(delivery.status)
+        self.far_end.finish_with(delivery.data)
 
     async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)
@@ -383,6 +398,9 @@ class Exchange(abc.ABC):
             answer = ask(self.request)
             if inspect.isawaitable(answer):
                 answer = await answer
+            if isinstance(answer, Deliver):
+                self._deliver(answer)
+                return
             reply = self._only_once(self._reply_of(answer, ask), ask)
         except BaseException as error:
             if self._is_for_nobody(error):

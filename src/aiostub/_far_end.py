@@ -458,6 +458,11 @@ class FarEnd(BaseProtocol):
         for piece in sliced(data):
             self.wire.write(piece)
 
+    def finish_with(self, data: bytes) -> None:
+        """Send the last bytes and close, before the client does anything else."""
+        self._reader = None
+        self.wire.finish(data)
+
     async def drain(self) -> None:
         """Wait until the client takes more, and let it read what it has."""
         await self._drain_helper()

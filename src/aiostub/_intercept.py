@@ -9,14 +9,21 @@ Rules of the file:
   each installation has functions of its own.
 - The stack of started stubs is replaced as a whole, never changed, so that a request in another
   thread reads it without a lock.
+
+aiohttp's private names used here besides, and why:
+
+- ``ClientSession._build_url``, ``_prepare_headers``, ``_raise_for_status``, ``_middlewares``: for a
+  dialect that shows what a session makes of its arguments.
+- ``ClientSession._loop``: whether a session is at home in the loop that runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -25,11 +32,14 @@ from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession,
 from aiostub import _watch
 from aiostub._calls import Origin
 from aiostub._client_call import ClientCall, client_call
+from aiostub._registry import Way
 from aiostub._wire import Boundary
 from aiostub.exceptions import StubStateError
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
+    from multidict import CIMultiDict
+    from yarl import URL
 
     from aiostub._registry import Registry
 
@@ -41,6 +51,7 @@ boundary = Boundary()
 
 _lock = threading.RLock()
 _stack: tuple[Registry, ...] = ()  # the innermost first
+_speaks = False  # whether a started stub has a dialect
 _patches: tuple[Patch, ...] = ()
 
 
@@ -70,7 +81,7 @@ def started() -> tuple[Registry, ...]:
 
 def start(registry: Registry) -> None:
     """Put a stub on the stack, and patch aiohttp if it is the first."""
-    global _stack, _patches
+    global _stack, _patches, _speaks
     with _lock:
         if not _stack:
             unknown = _check_aiohttp()
@@ -78,15 +89,17 @@ def start(registry: Registry) -> None:
                 raise StubStateError(unknown)
             _patches = tuple(Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
         _stack = (registry, *_stack)
+        _speaks = _speaks or registry.dialect is not None
     if _watch.current is not None:
         _watch.current.stub_started(registry)
 
 
 def stop(registry: Registry) -> None:
     """Take a stub off the stack, wherever it stands, and restore aiohttp if it was the last."""
-    global _stack, _patches
+    global _stack, _patches, _speaks
     with _lock:
         _stack = tuple(each for each in _stack if each is not registry)
+        _speaks = any(each.dialect is not None for each in _stack)
         if not _stack:
             for patch in _patches:
                 patch.undo()
@@ -102,11 +115,18 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
         if not patch.active:
             response: ClientResponse = await original(self, method, str_or_url, **kwargs)
             return response
+        if _speaks:
+            return await _speak(_stack, go_on, self, method, str_or_url, **kwargs)
+        return await go_on(self, method, str_or_url, **kwargs)
+
+    async def go_on(
+        self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
+    ) -> ClientResponse:
         outer = client_call.get()
         call = ClientCall(Origin(method, str_or_url, kwargs))
         client_call.set(call)
         try:
-            response = await original(self, method, str_or_url, **kwargs)
+            response: ClientResponse = await original(self, method, str_or_url, **kwargs)
         except BaseException as error:
             own = call.as_the_app_sees(error)
             if own is error:
@@ -118,6 +138,62 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
         return response
 
     return _request
+
+
+async def _speak(
+    registries: Sequence[Registry],
+    onwards: Callable[..., Awaitable[ClientResponse]],
+    session: ClientSession,
+    method: str,
+    url: Any,
+    **kwargs: Any,
+) -> ClientResponse:
+    """Let the innermost dialect take a client call."""
+    for depth, registry in enumerate(registries):
+        if registry.dialect is not None:
+            outer = registries[depth + 1 :]
+            speaks = any(each.dialect is not None for each in outer)
+            way = Way(
+                onwards,
+                functools.partial(_speak, outer, onwards) if speaks else None,
+                is_innermost=depth == 0,
+            )
+            return await registry.dialect.call(session, method, url, kwargs, way)
+    return await onwards(session, method, url, **kwargs)
+
+
+def address_of(session: ClientSession, url: Any) -> URL:
+    """Return the URL that a session makes of the one that its user gave."""
+    return session._build_url(url)
+
+
+def headers_of(session: ClientSession, headers: Any) -> CIMultiDict[str]:
+    """Return the headers that a session makes of its own and those of one call."""
+    return session._prepare_headers(headers)
+
+
+def raises_for_status(session: ClientSession) -> Any:
+    """Return what a session was told of statuses from 400 on."""
+    return getattr(session, "_raise_for_status", False)
+
+
+def is_watched(session: ClientSession, kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a trace or a middleware may look at what a call sends."""
+    middlewares = kwargs.get("middlewares") or getattr(session, "_middlewares", ())
+    return bool(middlewares or session.trace_configs)
+
+
+def is_at_home(session: Any, url: URL) -> bool:
+    """Tell whether a session would bring a request for this very URL to the boundary.
+
+    Not if its loop is not the one that runs, nor with a double in its connector's place.
+    """
+    if not isinstance(session, ClientSession) or session.closed:
+        return False
+    connector, loop = session.connector, asyncio.get_running_loop()
+    if not isinstance(connector, BaseConnector) or connector._loop is not loop:
+        return False
+    return session._loop is loop and session._build_url(url) == url
 
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:

@@ -160,7 +160,25 @@ class MemoryTransport(asyncio.Transport):
         self.peer._inbox.clear()
         self.peer._inbox_size = 0
 
+    def finish(self, data: bytes) -> None:
+        """Hand the last bytes and the end of the connection on inside of this very call.
+
+        The other end must expect that: it loses its connection in the midst of what it does.
+        """
+        peer = self.peer
+        if self._closing or peer._closing:
+            return
+        peer._receive_at_once(data)
+        self._closing = peer._closing = True
+        peer._lose(None)
+        self._lose(None)
+
     # The side of the other end.
+
+    def _receive_at_once(self, data: bytes) -> None:
+        self._eager = True
+        self._inbox.append(data)
+        self._flush()
 
     def _receive(self, data: bytes) -> None:
         if self._closing:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Union
 
 from aiostub import _explain
 from aiostub._calls import Log
@@ -32,6 +32,9 @@ from aiostub._test_servers import is_loopback, is_test_server, own_ports
 from aiostub.exceptions import RouteError, UnmatchedRequest, UnsatisfiedStub
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aiohttp import ClientResponse, ClientSession
     from yarl import URL
 
     from aiostub._reply import Reply
@@ -64,6 +67,34 @@ class Unanswered(NamedTuple):
 Decision = Union[Answer, PassThrough, Unanswered, Undecided]  # noqa: UP007 - evaluated on 3.10
 
 
+class Dialect(Protocol):
+    """Speak another library's words over a stub: take its client calls, choose its answers.
+
+    A registry with a dialect is asked through it instead of through its routes.
+    """
+
+    async def call(
+        self,
+        session: ClientSession,
+        method: str,
+        url: Any,
+        kwargs: dict[str, Any],
+        way: Way,
+    ) -> ClientResponse:
+        """Do what ``ClientSession._request`` does."""
+
+    def choose(self, request: Request, *, use: bool) -> Choice:
+        """Say who answers a request at the network boundary."""
+
+
+class Way(NamedTuple):
+    """How a client call goes on behind a dialect."""
+
+    onwards: Callable[..., Awaitable[ClientResponse]]  # aiohttp's own, to the boundary
+    outwards: Callable[..., Awaitable[ClientResponse]] | None  # the dialect outside of this one
+    is_innermost: bool  # no other stub is asked first
+
+
 class _Unmatched(NamedTuple):
     """A request that nobody answered, and the error that its call raised."""
 
@@ -83,6 +114,7 @@ class Registry:
 
     is_fixture = False  # the pytest fixture, which a marker configures
     is_guard = False  # the guard of a whole pytest run
+    dialect: Dialect | None = None
 
     def __init__(
         self,
@@ -294,6 +326,8 @@ def _choose(
     use: bool,
 ) -> Choice:
     try:
+        if registry.dialect is not None:
+            return registry.dialect.choose(request, use=use)
         return registry.router.choose(request, place, declined, use=use)
     except BaseException as bug:
         registry.note(bug)  # a matcher that raises never means "no match"

@@ -408,6 +408,11 @@ def _decoded(body: bytes, codings: str) -> bytes:
     return body
 
 
+def decodes(body: bytes, codings: str) -> bool:
+    """Tell whether a body really has the content codings that are said of it."""
+    return _decoded(body, codings) is not body
+
+
 def _inflated(body: bytes) -> bytes:
     """Undo ``deflate``: zlib by the book (RFC 9110 section 8.4.1.2), raw by custom."""
     try:

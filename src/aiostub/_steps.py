@@ -30,6 +30,21 @@ class Send(Value):
         return str(self.reply)
 
 
+class Deliver(Value):
+    """Give the client these bytes and the end of the connection, inside of its own write.
+
+    For a dialect, whose users count on a reply that needs no turn of the event loop.
+    """
+
+    status: int
+    data: bytes
+    dress: Callable[[Callable[..., Any]], Callable[..., Any]]  # what makes the response
+    early: bool = False  # wait for the head of the request only
+
+    def __str__(self) -> str:
+        return f"reply({self.status})"
+
+
 class Fail(Value):
     """Let the call fail."""
 
@@ -101,7 +116,9 @@ class Serve(Individual):
         return self.said
 
 
-Action = Union[Send, Fail, Ask, FireTimer, Hang, LetThrough, Serve]  # noqa: UP007 - evaluated on 3.10
+Action = Union[  # noqa: UP007 - evaluated on 3.10
+    Send, Deliver, Fail, Ask, FireTimer, Hang, LetThrough, Serve
+]
 
 
 class Step:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +29,10 @@ _MARKER = (
 _ARGUMENTS = frozenset({"base_url", "strict", "passthrough", "unmatched"})
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the ini options."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the ini options, and let the compat layer declare its own."""
+    with suppress(ImportError):
+        pluginmanager.register(import_module("aiostub.compat.pytest_plugin"), "aiostub_compat")
     parser.addini("aiostub_strict", "Whether the fixture aiostub is strict.", "bool", default=True)
     parser.addini(
         "aiostub_passthrough",

@@ -1,0 +1,6 @@
+"""Scripts and their transcripts are modules beside the tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
