@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import io
 import unittest
 from unittest.mock import Mock, patch
 
@@ -384,3 +385,65 @@ async def test_a_middleware_that_deals_with_a_failure():
         async with aiohttp.ClientSession(middlewares=[forgive]) as session:
             with pytest.raises(RuntimeError, match="dealt with"):
                 await session.get(URL)
+
+
+def tracing(start):
+    """Trace the start of every request."""
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(start)
+    return aiohttp.ClientSession(trace_configs=[config])
+
+
+async def test_a_trace_that_outlasts_the_client():
+    """The client's timeout is the client's, and no reason to answer all the same."""
+
+    async def wait(*_):
+        await asyncio.get_running_loop().create_future()
+
+    with aioresponses() as mock:
+        mock.get(URL, repeat=True)
+        async with tracing(wait) as session:
+            task = asyncio.ensure_future(session.get(URL))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+async def test_a_timeout_on_the_way():
+    """A timeout that a trace meets is nobody else's."""
+
+    async def late(*_):
+        raise asyncio.TimeoutError("of the trace")
+
+    with aioresponses() as mock:
+        mock.get(URL)
+        async with tracing(late) as session:
+            with pytest.raises(asyncio.TimeoutError, match="of the trace"):
+                await session.get(URL)
+
+
+async def test_bodies_of_a_call_that_is_traced():
+    """A form of plain fields is sent; a file is left for the test to read."""
+    seen = []
+
+    async def see(session, context, params):
+        seen.append(params.method)
+
+    with aioresponses() as mock:
+        mock.post(URL, body="yes", repeat=True)
+        file = io.BytesIO(b"content")
+        async with tracing(see) as session:
+            for data in ({"a": "1"}, {"file": file}, file):
+                async with session.post(URL, data=data) as response:
+                    assert await response.text() == "yes"
+    assert (seen, file.read()) == (["POST"] * 3, b"content")
+
+
+async def test_a_failure_of_a_stub_inside():
+    """What a stub inside says is what the app sees."""
+    with aioresponses():
+        with aiostub.Stub() as stub:
+            stub.get(URL).fail(aiohttp.ClientConnectionError("of the stub"))
+            with pytest.raises(aiohttp.ClientConnectionError, match="of the stub"):
+                await text()
