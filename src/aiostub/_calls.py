@@ -269,8 +269,11 @@ class Calls(Sequence[Call]):
     def timeline(self, *, masked: bool = False) -> str:
         """Return the calls as a table: offset, method, URL, outcome, duration, route.
 
+        Below a WebSocket stand its frames: offset, direction (as the client sees it), type, data.
+
         Args:
-            masked: whether secrets in the URLs are replaced, for a report that others read.
+            masked: whether secrets in URLs and frames are replaced, for a report that others
+                read.
         """
         return _explain.timeline(self.rows(), masked=masked)
 
@@ -298,6 +301,17 @@ def _row(call: Call, start: float) -> _explain.Row:
         duration=call.elapsed,
         route=call.route.name if call.route is not None else None,
         attempts=call.attempts,
+        frames=[_frame_row(frame, start) for frame in call.frames],
+    )
+
+
+def _frame_row(frame: Frame, start: float) -> _explain.FrameRow:
+    return _explain.FrameRow(
+        offset=frame.at - start,
+        sent=frame.direction == "sent",
+        kind=frame.type.name,
+        data=frame.data,
+        extra=frame.extra,
     )
 
 

@@ -127,6 +127,24 @@ class Missed(Value):
     nearest: Near | None = None
 
 
+class FrameRow(Value):
+    """Describe one frame of a WebSocket for a timeline.
+
+    Args:
+        offset: Seconds from the first call of the timeline to it.
+        sent: Whether the client sent it.
+        kind: Its type, e.g. ``"TEXT"``.
+        data: Its text or bytes; of a close, the code.
+        extra: The reason of a close.
+    """
+
+    offset: float
+    sent: bool
+    kind: str
+    data: str | bytes | int
+    extra: str = ""
+
+
 class Row(Value):
     """Describe one call for a timeline.
 
@@ -139,6 +157,7 @@ class Row(Value):
         duration: Seconds until the head or the error, ``None`` while there is neither.
         route: The route that answered, as text, if any.
         attempts: How often aiohttp sent it.
+        frames: What went over it, if it is a WebSocket.
     """
 
     offset: float
@@ -148,6 +167,7 @@ class Row(Value):
     duration: float | None = None
     route: str | None = None
     attempts: int = 1
+    frames: Sequence[FrameRow] = ()
 
 
 class Compared(Value):
@@ -873,12 +893,15 @@ def in_flight(
 def timeline(rows: Sequence[Row], *, width: int = WIDTH, masked: bool = False) -> str:
     """Return calls as aligned lines: offset, method, URL, outcome, duration, route.
 
+    Below a WebSocket stand its frames: offset, direction, type, data; ten at most, the first and
+    the last of them.
+
     Args:
         rows: The calls in order of arrival.
         width: The columns to keep to, 80 or more. In lines that are longer, the origin that all
             URLs share moves to the first line, a route that only repeats its call falls away,
             and URLs are cut in the middle, in this order.
-        masked: Whether secrets in URLs are replaced, for reports that others read.
+        masked: Whether secrets in URLs and frames are replaced, for reports that others read.
     """
     if not rows:
         return "no calls"
@@ -886,7 +909,51 @@ def timeline(rows: Sequence[Row], *, width: int = WIDTH, masked: bool = False) -
     layouts = list(_layouts([_masked_row(row) for row in rows] if masked else rows))
     origin, cells = next((layout for layout in layouts if _fits(layout[1], width)), layouts[-1])
     title = f"{title}, all to {origin}" if origin else title
-    return "\n".join([title, *_aligned(_cut_to(cells, width))])
+    lines = [title]
+    for row, line in zip(rows, _aligned(_cut_to(cells, width)), strict=True):
+        lines += [line, *_frame_lines(row.frames, width, masked=masked)]
+    return "\n".join(lines)
+
+
+_FRAMES_AT_EITHER_END: Final = 5
+_FRAME_INDENT: Final = 6 * " "
+
+
+def _frame_lines(frames: Sequence[FrameRow], width: int, *, masked: bool) -> list[str]:
+    """Write the frames of a WebSocket, those in the middle only counted."""
+    rest = len(frames) - 2 * _FRAMES_AT_EITHER_END
+    if rest <= 1:
+        first, last = frames, frames[:0]
+    else:
+        first, last = frames[:_FRAMES_AT_EITHER_END], frames[-_FRAMES_AT_EITHER_END:]
+    cells = [_frame_cells(frame, masked=masked) for frame in (*first, *last)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [_frame_line(row, widths, width) for row in cells]
+    more = [f"{_FRAME_INDENT}... {rest} more"] if last else []
+    return [*lines[: len(first)], *more, *lines[len(first) :]]
+
+
+def _frame_cells(frame: FrameRow, *, masked: bool) -> tuple[str, str, str]:
+    arrow = "->" if frame.sent else "<-"
+    return f"+{human(frame.offset)}", f"{arrow} {frame.kind}", _frame_data(frame, masked=masked)
+
+
+def _frame_line(cells: tuple[str, str, str], widths: Sequence[int], width: int) -> str:
+    offset, kind, data = cells
+    start = f"{_FRAME_INDENT}{offset.rjust(widths[0])}{_GAP}{kind.ljust(widths[1])}{_GAP}"
+    return f"{start}{_cut(data, width - len(start))}".rstrip()
+
+
+def _frame_data(frame: FrameRow, *, masked: bool) -> str:
+    data = frame.data
+    if isinstance(data, bytes):
+        return body_excerpt(data) if data else ""
+    said = frame.extra if isinstance(data, int) else data
+    said = repr(mask_body(said) if masked else said)
+    if not isinstance(data, int):
+        return said
+    code = str(data) if data else "without a code"
+    return f"{code} {said}" if frame.extra else code
 
 
 def _layouts(rows: Sequence[Row]) -> Iterator[tuple[str, list[_Cells]]]:

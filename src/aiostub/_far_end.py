@@ -243,8 +243,8 @@ class FarEnd(BaseProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether no request is under way."""
-        return self._reader is None
+        """Tell whether no request is under way, and no server hears the end of one."""
+        return self._reader is None and self.server is None
 
     def call_soon(self, act: Callable[[], None]) -> None:
         """Do something in a turn of the event loop of its own."""
@@ -258,6 +258,8 @@ class FarEnd(BaseProtocol):
             method: which parser will do depends on it.
             expected: the body that the client has; where that is what arrives, it is not copied.
         """
+        if self.server is not None:
+            self._leave_server(None)
         if self.raw:
             self._forget()
         self._reader = reader
@@ -286,8 +288,10 @@ class FarEnd(BaseProtocol):
         if self._reader is reader:
             self._forget()
             if self.server is not None:
-                self._leave_server(None)
-            self.wire.resume_reading()
+                # It may still have to read what the client said before it went.
+                self._loop.call_soon(self._leave_later, self.server)
+            else:
+                self.wire.resume_reading()
             if self._half_closed:
                 self.wire.close()
 
@@ -319,6 +323,10 @@ class FarEnd(BaseProtocol):
             server.pause_writing()
         for data in self.raw:
             server.data_received(data)
+
+    def _leave_later(self, server: asyncio.Protocol) -> None:
+        if self.server is server:
+            self._leave_server(None)
 
     def _leave_server(self, error: BaseException | None) -> None:
         server, self.server = self.server, None
