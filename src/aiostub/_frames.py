@@ -148,7 +148,7 @@ class _Reader:
     """Make messages of the bytes of one direction."""
 
     def __init__(self, *, deflated: bool) -> None:
-        self._inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS) if deflated else None
+        self._inflate = _new_inflater() if deflated else None
         self._buffer = bytearray()
         self._type = WSMsgType.CONTINUATION
         self._parts: list[bytes] = []
@@ -197,9 +197,15 @@ class _Reader:
         payload = b"".join(self._parts)
         if self._compressed and self._inflate is not None:
             payload = self._inflate.decompress(payload + _SYNC)
+            if self._inflate.eof:  # RFC 7692, 7.2.3.5: what comes next begins anew
+                self._inflate = _new_inflater()
         if self._type is WSMsgType.TEXT:
             return self._type, payload.decode("utf-8", "replace"), ""
         return self._type, payload, ""
+
+
+def _new_inflater() -> zlib._Decompress:
+    return zlib.decompressobj(wbits=-zlib.MAX_WBITS)
 
 
 def _control(kind: WSMsgType, payload: bytes) -> _Read:
