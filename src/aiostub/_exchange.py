@@ -296,7 +296,7 @@ class Exchange(abc.ABC):
         self.loop.call_soon(self._answer)
 
     def _answer(self) -> None:
-        if self._over or self.far_end is None:
+        if self._over or self._tasks_stopped or self.far_end is None:
             return
         if isinstance(self.decision, Unanswered) and self.action is None:
             self._try(lambda: self.fail_client(self._unmatched()))
