@@ -63,10 +63,36 @@ def test_off_by_default(suite):
     result.stdout.fnmatch_lines(["*No module named 'aioresponses'*"])
 
 
-def test_processes_that_the_run_starts(suite):
-    """The workers of pytest-xdist answer for the name, too."""
-    result = in_process_of_its_own(suite, "-m", "aiostub.compat", "pytest", "-n", "1")
+EARLY = """
+from aioresponses import aioresponses
+from aioresponses.core import CallbackResult
+print("early", aioresponses.__module__)
+"""
+
+
+@pytest.mark.parametrize("words", [("-m", "aiostub.compat"), ()], ids=str)
+def test_processes_that_the_run_starts(suite, words):
+    """The workers of pytest-xdist find the name, and their plugins before ours is loaded."""
+    suite.makepyfile(plugin_of_somebody=EARLY)
+    suite.makeini(f"{INI}    aiostub_compat = true\n    addopts = -p plugin_of_somebody")
+    if not words:  # the plugin must be able to import something before the ini file is read
+        suite.makeini(f"{INI}    aiostub_compat = true")
+    result = in_process_of_its_own(suite, *words, "-m", "pytest", "-n", "1")
     result.assert_outcomes(passed=TESTS)
+
+
+def test_a_process_that_a_test_starts(suite):
+    """Whatever Python runs in a test finds the name, if that does not clear the environment."""
+    suite.makepyfile(
+        test_users=f"""
+        import subprocess, sys
+        def test_it():
+            code = {EARLY!r}
+            said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            assert said.stdout == "early aiostub.compat.aioresponses.core\\n", said.stderr
+        """
+    )
+    in_process_of_its_own(suite, "-m", "pytest", "--aiostub-compat").assert_outcomes(passed=1)
 
 
 THEIRS = {

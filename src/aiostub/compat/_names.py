@@ -11,10 +11,11 @@ import sys
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-SWITCH = "AIOSTUB_COMPAT"  # in the environment, for processes that a test run starts
+_PATH = str(Path(__file__).with_name("_path"))  # for the processes that a run starts
 _OURS = "aiostub.compat.aioresponses"
 _NAMES = {
     "aioresponses": _OURS,
@@ -39,13 +40,19 @@ class _Finder(MetaPathFinder, Loader):
         sys.modules[module.__name__] = import_module(_NAMES[module.__name__])
 
 
+def install() -> None:
+    """Find our modules under these names from now on."""
+    sys.meta_path.insert(0, _Finder())
+
+
 def answer() -> None:
     """Answer for the name from now on, and for whoever has imported the other package already."""
-    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if is_answering():
         return
     theirs = {name: sys.modules.pop(name) for name in _NAMES if name in sys.modules}
-    sys.meta_path.insert(0, _Finder())
-    os.environ[SWITCH] = "1"
+    install()
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join([_PATH, *filter(None, paths)])
     if theirs:
         _replace(theirs)
 

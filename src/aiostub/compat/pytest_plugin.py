@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from aiostub.compat import _names
@@ -21,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Answer before any conftest file is imported."""
     asked = getattr(early_config.known_args_namespace, "aiostub_compat", False)
-    if asked or early_config.getini("aiostub_compat") or os.environ.get(_names.SWITCH):
+    if asked or early_config.getini("aiostub_compat"):
         _names.answer()
 
 
