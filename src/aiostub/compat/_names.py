@@ -53,6 +53,7 @@ def answer() -> None:
     install()
     paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     os.environ["PYTHONPATH"] = os.pathsep.join([_PATH, *filter(None, paths)])
+    sys.path.insert(0, _PATH)  # which pytest-xdist hands to its workers
     if theirs:
         _replace(theirs)
 
