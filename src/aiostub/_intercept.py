@@ -27,7 +27,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientTimeout
+from aiohttp.client import ClientSession  # a suite may have put a subclass of it into aiohttp
 
 from aiostub import _watch
 from aiostub._calls import Origin
