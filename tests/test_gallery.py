@@ -120,6 +120,7 @@ SECTIONS = {
             def answer(request):
                 return None
 
+
             stub.get("https://api.example.com/users").handle(answer)
 
             await session.get("https://api.example.com/users")
@@ -164,6 +165,7 @@ SECTIONS = {
             """
             def answer(request):
                 return 1.5
+
 
             stub.get("https://api.example.com/users").handle(answer)
 

@@ -13,9 +13,8 @@ aiohttp's private names used here, and why:
 
 - ``BaseConnector._loop``: the loop that a session lives in, and without which it cannot be closed.
 
-asyncio's private names used here, and why:
-
-- ``Future._log_traceback``: whether nobody has asked for the exception that a task ended with.
+And one of asyncio's, ``Future._log_traceback``: whether nobody has asked for the exception that a
+task ended with.
 """
 
 from __future__ import annotations

@@ -60,7 +60,8 @@ class Run:
         self.explained = False  # some report of it has its sections already
         self.stub: Stub | None = None  # the fixture's
         self._began = moment()
-        self._registries: list[Registry] = list(_intercept.started())
+        # Weakly: a stub that the test has dropped is gone, unless its failure holds on to it.
+        self._registries = [weakref.ref(registry) for registry in _intercept.started()]
         self._sessions = sessions
         self._requests = Requests()
         if sessions is not None:
@@ -70,8 +71,7 @@ class Run:
 
     def stub_started(self, registry: Registry) -> None:
         """Learn of a stub, by what it knows."""
-        if registry not in self._registries:
-            self._registries.append(registry)
+        self._registries.append(weakref.ref(registry))
         if self._sessions is not None:
             self._sessions.look_again()
 
@@ -144,7 +144,8 @@ class Run:
     @property
     def calls(self) -> Calls:
         """Return the calls of this run, whichever stub answered them, in order of arrival."""
-        found = (call for registry in self._registries for call in registry.log)
+        registries = (registry() for registry in self._registries)
+        found = (call for registry in registries if registry is not None for call in registry.log)
         mine = {call for call in found if call._began > self._began}
         return Calls(sorted(mine, key=attrgetter("_began")))
 
