@@ -54,9 +54,10 @@ filterwarnings = error
 """
 
 
-def run_pytest(pytester, source, *options, ini="", mode="auto"):
-    """Run a test file in a pytest of its own, in this process."""
+def run_pytest(pytester, source, *options, ini="", mode="auto", method="inprocess"):
+    """Run a test file in a pytest of its own, in this process or in another."""
     pytester.makepyfile(HEAD + REAL_SERVER + dedent(source))
     settings = SETTINGS.format(mode=mode) + dedent(ini)
     pytester.makeini(settings)
-    return pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider", *options)
+    run = getattr(pytester, f"runpytest_{method}")
+    return run("-p", "no:randomly", "-p", "no:cacheprovider", *options)
