@@ -19,7 +19,9 @@ def run(pytester):
         pytester.makepyfile(HEAD + REAL_SERVER + dedent(source))
         pytester.makeconftest(dedent(conftest))
         pytester.makeini(SETTINGS.format(mode=mode) + dedent(ini))
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+        # looptime makes an event loop for sync tests that nobody closes.
+        without = ("-p", "no:cacheprovider", "-p", "no:looptime_plugin")
+        return pytester.runpytest_subprocess(*without, *options)
 
     return run
 
