@@ -356,7 +356,7 @@ class ClientExchange(Exchange):
         call._response, call._responding = self.response, None
         self._close_call(error)
         if not call.request.sent:
-            call.request = self._as_if_sent()
+            call.request = self._as_logged(self._as_if_sent())
         action = self.action
         if isinstance(action, Send) and action.reply.is_long and not self.loop.is_closed():
             self.loop.call_soon(_share_body, call._response, action.reply.body)
@@ -383,7 +383,9 @@ class ClientExchange(Exchange):
         """Return a request that nobody here has read, as it was sent or would have been."""
         headers = CIMultiDictProxy(CIMultiDict(self.client_request.headers))
         if self._received:
-            return self.request.as_sent(headers, b"".join(self._received), complete=True)
+            body = b"".join(self._received)
+            is_more = self._received_size > len(body)
+            return self.request.as_sent(headers, body, complete=True, truncated=is_more)
         return self.request.as_sent(headers, bytes(self._known_body), complete=True)
 
     @property

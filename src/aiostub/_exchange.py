@@ -81,6 +81,7 @@ class Exchange(abc.ABC):
         "_log_of",
         "_over",
         "_received",
+        "_received_size",
         "_replays",
         "_tasks",
         "_tasks_stopped",
@@ -111,6 +112,7 @@ class Exchange(abc.ABC):
         self._tasks: set[asyncio.Task[None]] = set()
         self._tasks_stopped = False
         self._received: list[bytes] = []
+        self._received_size = 0  # of all that came, kept or not
         self._answering = False
         self._over = False
         self._replays = False  # it meets again what the call before it met
@@ -221,12 +223,24 @@ class Exchange(abc.ABC):
 
     def body_arrived(self, data: bytes) -> None:
         """Take a piece of the body."""
-        self._received.append(data)
+        limit = self.registry.log_bodies
+        if limit is None or self._wants_body():
+            self._received.append(data)
+        else:
+            if self._received_size < limit:
+                self._received.append(data[: limit - self._received_size])
+            if self.far_end is not None and not isinstance(self.action, LetThrough):
+                self.far_end.raw.clear()  # nobody will want it repeated
+        self._received_size += len(data)
+
+    def _wants_body(self) -> bool:
+        """Tell whether somebody may still ask for all of the body, besides the log."""
+        return self.decision is None or isinstance(self.action, (Ask, Serve))
 
     def request_arrived(self, message: Head, data: bytes) -> None:
         """Learn that the request is complete: it can be answered now."""
         if data:
-            self._received.append(data)
+            self.body_arrived(data)
         self._arrived(message.headers, complete=True)
         self._go_on()
 
@@ -244,7 +258,9 @@ class Exchange(abc.ABC):
 
     def _arrived(self, headers: Headers, *, complete: bool = False) -> None:
         body = b"".join(self._received) if self._received else b""
-        self.request = self.request.as_sent(headers, body, complete=complete)
+        self.request = self.request.as_sent(
+            headers, body, complete=complete, truncated=self._received_size > len(body)
+        )
         if not self._replays:  # a body that can be sent only once is missing from a re-send
             self.call.request = self.request
 
@@ -550,6 +566,7 @@ class Exchange(abc.ABC):
         """Note in the log that the call is over, with the exception that the client met, if any."""
         self._over = True
         call = self.call
+        call.request = self._as_logged(call.request)
         if error is not None:
             call._error = error
         if call.elapsed is None:
@@ -560,6 +577,10 @@ class Exchange(abc.ABC):
         if self._tasks:
             self._stop_tasks()
         self.registry.in_flight.discard(self)
+
+    def _as_logged(self, request: Request) -> Request:
+        limit = self.registry.log_bodies
+        return request if limit is None else request.cut(limit)
 
     def _stop_tasks(self) -> None:
         self._tasks_stopped = True

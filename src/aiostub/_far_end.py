@@ -260,7 +260,7 @@ class FarEnd(BaseProtocol):
         """
         if self.server is not None:
             self._leave_server(None)
-        if self.raw:
+        if self.raw or self.message is not None:
             self._forget()
         self._reader = reader
         self._method = method

@@ -124,11 +124,13 @@ class Registry:
         passthrough: Any,
         unmatched: UnmatchedMode,
         name: str,
+        log_bodies: int | None = None,
     ) -> None:
         self.base_url = base_url
         self.strict = strict
         self.unmatched = unmatched
         self.name = name  # what a text calls the stub
+        self.log_bodies = log_bodies  # how many bytes of each; None is all
         self.log = Log(base_url)
         self.router = Router(self.log, base_url)
         self.rules: list[Rule] = list(build_rules(passthrough))

@@ -77,6 +77,7 @@ class Request:
         body: transfer coding undone, content coding kept; ``None`` until some has arrived.
         complete: whether that is all of it.
         sent: whether ``headers`` are the final ones of the wire, automatic ones included.
+        truncated: whether ``body`` is only the beginning of what was sent.
         path_params: what a route's URL captured.
         timeout: the timeouts in force for the request.
         proxy: the proxy that the request goes through.
@@ -94,6 +95,7 @@ class Request:
         "_sent",
         "_session",
         "_timeout",
+        "_truncated",
         "_url",
         "_views",
     )
@@ -107,6 +109,7 @@ class Request:
         body: bytes | None = None,
         complete: bool = True,
         sent: bool = False,
+        truncated: bool = False,
         path_params: Mapping[str, str] = _NO_PARAMS,
         timeout: aiohttp.ClientTimeout | None = None,
         proxy: URL | None = None,
@@ -121,6 +124,7 @@ class Request:
         self._body = body
         self._complete = complete and body is not None
         self._sent = sent
+        self._truncated = truncated
         self._path_params = path_params
         self._timeout = timeout
         self._proxy = proxy
@@ -137,13 +141,26 @@ class Request:
         copy._views = self._views
         return copy
 
-    def as_sent(self, headers: Headers, body: bytes, *, complete: bool) -> Request:
+    def as_sent(
+        self, headers: Headers, body: bytes, *, complete: bool, truncated: bool = False
+    ) -> Request:
         """Copy the request with what is on the wire; *headers* will not change any more."""
         copy = self._copy()
         copy._headers = headers
         copy._body = body
         copy._complete = complete
         copy._sent = True
+        copy._truncated = truncated
+        return copy
+
+    def cut(self, size: int) -> Request:
+        """Copy the request with so many bytes of its body, if it has more."""
+        body = self._body
+        if body is None or len(body) <= size:
+            return self
+        copy = self._copy()
+        copy._body = body[:size]
+        copy._truncated = True
         return copy
 
     def _copy(self) -> Request:
@@ -154,6 +171,7 @@ class Request:
         copy._body = self._body
         copy._complete = self._complete
         copy._sent = self._sent
+        copy._truncated = self._truncated
         copy._path_params = self._path_params
         copy._timeout = self._timeout
         copy._proxy = self._proxy
@@ -185,6 +203,11 @@ class Request:
     def body(self) -> bytes:
         """The bytes of the body: transfer coding undone, content coding kept."""
         return self._body or b""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the body is only the beginning of what was sent: see ``Stub(log_bodies=...)``."""
+        return self._truncated
 
     @property
     def complete(self) -> bool:

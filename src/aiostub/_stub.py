@@ -49,6 +49,8 @@ class Stub(CallAssertions):
         passthrough: rules for requests that go to the real network; as for `passthrough`.
         unmatched: ``"error"``, or ``"passthrough"`` to let go what no route matches.
         param: the keyword by which the decorator passes the stub.
+        log_bodies: how many bytes of each request's body the log keeps; 0 or more, ``None`` for
+            all. Routes and handlers see the whole body all the same.
 
     Raises:
         RouteError: an argument is none of these.
@@ -62,6 +64,7 @@ class Stub(CallAssertions):
         passthrough: Any = (),
         unmatched: UnmatchedMode = "error",
         param: str = "stub",
+        log_bodies: int | None = None,
     ) -> None:
         if unmatched not in ("error", "passthrough"):
             message = f"unmatched: expected 'error' or 'passthrough', got {unmatched!r}"
@@ -69,12 +72,18 @@ class Stub(CallAssertions):
         if not _is_name(param):
             message = f"param: expected the name of a parameter, got {param!r}"
             raise RouteError(message)
+        if log_bodies is not None and not _is_size(log_bodies):
+            message = (
+                f"log_bodies: expected a number of bytes, 0 or more, or None, got {log_bodies!r}"
+            )
+            raise RouteError(message)
         self._registry = Registry(
             _absolute(base_url),
             strict=strict,
             passthrough=passthrough,
             unmatched=unmatched,
             name=param,
+            log_bodies=log_bodies,
         )
         self._param = param
         self._started = False
@@ -516,7 +525,13 @@ class Stub(CallAssertions):
     def _fresh(self) -> Stub:
         """Return a stub like this one, with copies of its routes and rules, and nothing called."""
         mine = self._registry
-        copy = Stub(mine.base_url, strict=mine.strict, unmatched=mine.unmatched, param=self._param)
+        copy = Stub(
+            mine.base_url,
+            strict=mine.strict,
+            unmatched=mine.unmatched,
+            param=self._param,
+            log_bodies=mine.log_bodies,
+        )
         copy._registry.rules = list(mine.rules)
         for route in mine.router.routes:
             route.copy_into(copy._registry.router)
@@ -525,6 +540,10 @@ class Stub(CallAssertions):
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isidentifier()
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _named(method: object) -> str:
