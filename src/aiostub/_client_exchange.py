@@ -14,6 +14,7 @@ aiohttp's private names used here, and why:
 - ``ResponseHandler._on_read_timeout``: the ``sock_read`` timer, to fire it.
 - ``ClientRequest._session``: what `Request.session` shows (public from 3.12 on only).
 - ``BytesPayload._value``: the body of a request that was never sent.
+- ``ClientResponse._body``: a long body, for the log to hold it once.
 - ``ClientRequest.response``: the response of this request, also where only a middleware sees it.
 """
 
