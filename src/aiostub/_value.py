@@ -27,7 +27,12 @@ class _Slotted(type):
         kinds = namespace.get("__annotations__", {})
         fields = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
         defaults = {name: namespace.pop(name) for name in fields if name in namespace}
-        own = {"__slots__": fields, "__match_args__": fields, "_defaults": defaults}
+        own = {
+            "__slots__": fields,
+            "__match_args__": fields,
+            "_names": frozenset(fields),
+            "_defaults": defaults,
+        }
         return super().__new__(cls, name, bases, {**namespace, **own})
 
 
@@ -42,11 +47,16 @@ class Value(metaclass=_Slotted):
 
         def __init__(self, *args: Any, **named: Any) -> None:
             names = self.__slots__
+            if len(args) == len(names) and not named:  # half of the time, and most are made so
+                for name, value in zip(names, args, strict=True):
+                    _set(self, name, value)
+                return
             given = {**self._defaults, **dict(zip(names, args, strict=False)), **named}
-            if len(args) > len(names) or given.keys() != set(names):
+            if len(args) > len(names) or given.keys() != self._names:
                 message = f"{type(self).__name__}: expected {', '.join(names)}"
                 raise TypeError(message)
-            self._fill(**given)
+            for name, value in given.items():
+                _set(self, name, value)
 
     def _fill(self, **values: Any) -> None:
         """Set fields, from a constructor alone."""
