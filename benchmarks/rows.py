@@ -150,5 +150,6 @@ ROWS = (
         among=IN_MEMORY,
     ),
     Row("import", samples.first_import, rounds=9),
-    Row("empty pytest run", samples.empty_pytest_run, rounds=9, among=WITH_PLUGIN),
+    Row("pytest, one empty test", samples.pytest_run(1), rounds=9, among=WITH_PLUGIN),
+    Row("pytest, 1,000 empty tests", samples.pytest_run(1000), rounds=9, among=WITH_PLUGIN),
 )

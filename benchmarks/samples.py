@@ -255,17 +255,22 @@ def first_import(contestant: Contestant, _site: Site) -> float:
     return seconds_said(f"{CLOCK}import aiohttp; {contestant.imports}; print(now() - began)")
 
 
-def empty_pytest_run(contestant: Contestant, _site: Site) -> float:
-    """Measure a run of pytest with one test that does nothing, with a plugin or with none."""
-    plugins = ["no:cacheprovider", *filter(None, [contestant.plugin])]
-    with tempfile.TemporaryDirectory() as home:
-        test = Path(home, "test_nothing.py")
-        test.write_text("def test_nothing(): pass\n", encoding="utf-8")
-        chosen = [argument for plugin in plugins for argument in ("-p", plugin)]
-        arguments = ["-q", "--disable-plugin-autoload", f"--rootdir={home}", *chosen, str(test)]
-        return seconds_said(
-            f"{CLOCK}import pytest; assert not pytest.main({arguments}); print(now() - began)"
-        )
+def pytest_run(count: int) -> Sample:
+    """Measure a run of pytest with so many tests that do nothing, with a plugin or with none."""
+
+    def sample(contestant: Contestant, _site: Site) -> float:
+        plugins = ["no:cacheprovider", *filter(None, [contestant.plugin])]
+        with tempfile.TemporaryDirectory() as home:
+            file = Path(home, "test_nothing.py")
+            tests = (f"def test_{number}(): pass\n" for number in range(count))
+            file.write_text("".join(tests), encoding="utf-8")
+            chosen = [argument for plugin in plugins for argument in ("-p", plugin)]
+            arguments = ["-q", "--disable-plugin-autoload", f"--rootdir={home}", *chosen, str(file)]
+            return seconds_said(
+                f"{CLOCK}import pytest; assert not pytest.main({arguments}); print(now() - began)"
+            )
+
+    return sample
 
 
 def seconds_said(code: str) -> float:
