@@ -117,6 +117,17 @@ async def test_another_origin_is_not_answered(url):
             await ask(session, url)
 
 
+async def test_the_text_says_in_what_an_origin_differs():
+    """As for any route, with the mount's name and line."""
+    with pytest.raises(UnmatchedRequest) as raised:
+        async with aiostub.Stub(strict=False) as stub, ClientSession() as session:
+            stub.mount(ORIGIN, application())
+            await ask(session, "https://api.example.org/v1")
+    lines = str(raised.value).splitlines()
+    assert f"  mount {ORIGIN}" in lines
+    assert "    host  expected 'api.example.com', got 'api.example.org'" in lines
+
+
 async def test_two_mounts_answer_for_an_origin_each():
     """Each application gets its own requests."""
     async with aiostub.Stub() as stub, ClientSession() as session:
@@ -180,11 +191,25 @@ async def test_a_mount_is_a_route_of_the_log():
         assert f"mount {ORIGIN}" in stub.calls.timeline()
 
 
-@pytest.mark.parametrize("step", [lambda m: m.reply(), lambda m: m.times(2), lambda m: m.then])
-def test_a_mount_takes_no_steps(step):
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (lambda m: m.reply(503), "reply(503)"),
+        (lambda m: m.handle(text), "handle(text)"),
+        (lambda m: m.hang(), "hang()"),
+        (lambda m: m.times(2), "times(2)"),
+        (lambda m: m.always(), "always()"),
+        (lambda m: m.then, ".then"),
+    ],
+)
+def test_a_mount_takes_no_steps(step, said):
     """The application is all that happens."""
-    with pytest.raises(RouteError):
+    with pytest.raises(RouteError) as raised:
         step(aiostub.Stub().mount(ORIGIN, application()))
+    assert str(raised.value) == (
+        f"{said}: mount({ORIGIN}) takes no steps, because the application answers every request; "
+        "register a route before it for the exceptions"
+    )
 
 
 async def test_an_inner_stub_is_asked_first():

@@ -284,8 +284,11 @@ class _Origin(Value):
         """Compare; nothing is captured."""
         for part in ("host", "scheme", "port"):
             expected, got = getattr(self, part), getattr(actual, part)
-            if expected != got:
-                return Mismatch(part, f"expected {expected}, got {got}")
+            if expected == got:
+                continue
+            if part == "host":
+                return Mismatch(part, difference(expected, got))
+            return Mismatch(part, f"expected {expected}, got {got}")
         return _NOTHING_CAPTURED
 
 

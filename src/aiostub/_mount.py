@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from aiostub._route import Route
 from aiostub._steps import Serve, Step
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aiostub._match import Pattern
     from aiostub._route import Place
     from aiostub._router import Router
+    from aiostub._steps import Action
 
 
 class Mount(Route):
@@ -32,6 +33,28 @@ class Mount(Route):
 
     def _copied_for(self, router: Router) -> Route:
         return Mount(self.pattern, router, self.order, self.place, self._app)
+
+    @property
+    def then(self) -> NoReturn:
+        """Refuse another step: the application answers every request.
+
+        Raises:
+            RouteError: always.
+        """
+        self._refuse(".then")
+
+    def _add(self, action: Action) -> NoReturn:
+        self._refuse(str(action))
+
+    def _count(self, n: int | None, said: str) -> NoReturn:  # noqa: ARG002 - as of any route
+        self._refuse(said)
+
+    def _refuse(self, said: str) -> NoReturn:
+        message = (
+            f"{said}: mount({self.pattern.url_text}) takes no steps, because the application "
+            "answers every request; register a route before it for the exceptions"
+        )
+        raise RouteError(message)
 
     @property
     def satisfied(self) -> bool:
