@@ -14,7 +14,14 @@ import pytest
 from aiohttp import ClientSession, WSMsgType, WSServerHandshakeError, web
 
 import aiostub
-from aiostub import RouteError, StubStateError, UnmatchedRequest, UnsatisfiedStub, faults
+from aiostub import (
+    RouteError,
+    StubStateError,
+    UnmatchedRequest,
+    UnsatisfiedStub,
+    _watch,
+    faults,
+)
 
 FEED = "wss://feed.example.com/v1"
 has_looptime = importlib.util.find_spec("looptime") is not None
@@ -964,8 +971,9 @@ async def test_a_stub_that_stops_during_the_handshake_ends_it():
             await connecting
 
 
-async def test_nothing_is_left_when_the_socket_is_closed():
+async def test_nothing_is_left_when_the_socket_is_closed(monkeypatch):
     """No task, no reference to talk or socket, in asyncio's debug mode."""
+    monkeypatch.setattr(_watch, "current", None)  # pytest remembers stubs until the test is over
     asyncio.get_running_loop().set_debug(True)
     talker = Talker()
     async with ClientSession() as session:
