@@ -43,6 +43,13 @@ def impatient(monkeypatch):
     monkeypatch.setattr(_socket_end, "_PATIENCE", 0.01)
 
 
+@pytest.fixture
+def patient(monkeypatch):
+    """A far end whose patience nobody would wait for."""
+    monkeypatch.setattr(_socket_end, "_PATIENCE", 1000)
+    monkeypatch.setattr(_socket_end, "_GAP", 1000)
+
+
 def whole(url: str) -> tuple[int, bytes]:
     """Ask as a blocking client does."""
     with urllib.request.urlopen(url, timeout=PATIENCE) as response:
@@ -556,6 +563,25 @@ class TestTheEndOfEverything:
                 with contextlib.suppress(ConnectionResetError):
                     assert await wire.rest() == b""
 
+    def test_every_connection_is_closed_before_the_block_is_left(self, stub):
+        """The loop may be closed at once."""
+        clients = []
+
+        async def main():
+            async with stub.serve() as url:
+                clients.append(socket.create_connection((URL(url).host, URL(url).port)))
+                await asyncio.sleep(0.01)
+
+        loop = asyncio.new_event_loop()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            loop.run_until_complete(main())
+            loop.close()
+            gc.collect()
+        clients[0].close()
+
+        assert [str(w.message) for w in warned] == []
+
     async def test_nothing_is_left_behind(self, stub):
         """No socket, no task, no warning."""
         stub.any("/").reply(stream=[b"a", b"b"]).always()
@@ -603,14 +629,15 @@ class TestTls:
                 async with dial(url, ssl=trusting, server_hostname=name) as wire:
                     assert (await wire.get()).status == 200
 
-    async def test_a_client_that_does_not_trust_it_is_refused(self, stub):
+    async def test_a_client_that_does_not_trust_it_is_refused(self, stub, caplog):
         """And nobody complains about that."""
         async with stub.serve(tls=True) as url:
             with pytest.raises(ssl.SSLCertVerificationError):
                 async with dial(url, ssl=ssl.create_default_context()):
                     pass
+        gc.collect()
 
-        assert len(stub.calls) == 0
+        assert (len(stub.calls), caplog.records) == (0, [])
 
     async def test_plain_http_gets_nowhere(self, stub):
         """There is nothing to read for it."""
@@ -625,6 +652,15 @@ class TestTls:
         trusting = ssl.create_default_context(cadata=stub.ca_pem.decode())
 
         async with stub.serve(origin="http://api.example.com", tls=True) as url:
+            async with dial(url, ssl=trusting) as wire:
+                assert (await wire.get()).status == 200
+
+    async def test_a_host_that_no_certificate_can_name(self, stub):
+        """The client asks for 127.0.0.1 anyway."""
+        stub.get("https://my_host/").reply()
+        trusting = ssl.create_default_context(cadata=stub.ca_pem.decode())
+
+        async with stub.serve(origin="https://my_host", tls=True) as url:
             async with dial(url, ssl=trusting) as wire:
                 assert (await wire.get()).status == 200
 
@@ -831,7 +867,14 @@ class TestHttp:
         assert (await wire.get("/x", "PROPFIND")).text == "x"
         assert stub.calls.last.request.method == "PROPFIND"
 
-    async def test_the_answer_to_a_client_that_has_closed_its_side(self, stub):
+    async def test_who_asks_for_a_tunnel_is_answered(self, stub):
+        """There is none."""
+        stub.request("CONNECT", "http://api.example.com:443").reply(403)
+
+        async with stub.serve() as url:
+            assert (await fetch(url, "api.example.com:443", "CONNECT")).status == 403
+
+    async def test_the_answer_to_a_client_that_has_closed_its_side(self, stub, patient):
         """It has said that it sends no more, and reads on."""
         stub.get("/").handle(lambda _: "still here")
 
@@ -849,11 +892,12 @@ class TestHttp:
             wire.writer.write_eof()
             assert (await wire.answer()).body == b"ab"
 
-    async def test_a_slow_stream_to_a_client_that_has_closed_its_side(self, stub, impatient):
+    async def test_a_slow_stream_to_a_client_that_has_closed_its_side(self, stub, monkeypatch):
         """It may take longer than the patience with one that says nothing."""
+        monkeypatch.setattr(_socket_end, "_PATIENCE", 0.1)
 
         async def slow():
-            for _ in range(10):
+            for _ in range(30):
                 yield b"a"
                 await asyncio.sleep(0.005)
 
@@ -861,9 +905,9 @@ class TestHttp:
         async with stub.serve() as url, dial(url) as wire:
             wire.ask()
             wire.writer.write_eof()
-            assert (await wire.answer()).body == b"a" * 10
+            assert (await wire.answer()).body == b"a" * 30
 
-    async def test_an_idle_client_that_closes_its_side_is_closed(self, wire):
+    async def test_an_idle_client_that_closes_its_side_is_closed(self, wire, patient):
         """Nothing more is to come from either."""
         await wire.get("/x")
         wire.writer.write_eof()
@@ -1109,6 +1153,14 @@ class TestTheNearestThing:
         assert (call.status, call.outcome) == (None, "ConnectionResetError")
         assert call.elapsed is not None
 
+    async def test_a_reset_of_a_connection_that_is_kept_alive_comes_at_once(self, stub, patient):
+        """There is nothing of an answer that the client should read first."""
+        stub.get("/").reply(204).then.fail(faults.reset())
+
+        async with stub.serve() as url, dial(url) as wire:
+            await wire.get()
+            await hears_reset(wire)
+
     @pytest.mark.parametrize("failure", [faults.disconnect(), aiohttp.ServerDisconnectedError])
     async def test_a_disconnect_is_the_end_of_the_stream(self, stub, failure):
         """FIN, and no answer."""
@@ -1311,6 +1363,24 @@ class TestFarEnds:
 
         assert ended == [True]
         assert [call.status for call in stub.calls] == [200, 200]
+
+    async def test_an_application_that_cannot_start_is_500(self, stub):
+        """The connection serves the next request, behind the body of this one."""
+
+        async def fail(app):
+            raise ZeroDivisionError("no start")
+
+        app = web.Application()
+        app.on_startup.append(fail)
+        stub.get(f"{API}/next").reply(text="next")
+        stub.mount(API, app)
+
+        with pytest.raises(ZeroDivisionError, match="no start"):
+            async with stub.serve(origin=API) as url, dial(url) as wire:
+                wire.ask("/", "POST", f"Content-Length: {len(LONG)}")
+                wire.send(LONG)
+                assert (await wire.answer()).status == 500
+                assert (await wire.get("/next")).text == "next"
 
     async def test_an_application_may_answer_while_the_client_sends(self, stub):
         """The rest is read, and the next request is found."""

@@ -86,9 +86,8 @@ class SocketEnd(FarEnd):
     # Reading.
 
     def data_received(self, data: bytes) -> None:
-        if data:  # aiohttp 3.14 asks again, from within the parser, with nothing new
-            self._unread += data
-            self._read_on()
+        self._unread += data
+        self._read_on()
 
     def _read_on(self) -> None:
         while self._unread and not self.wire.is_closing():
@@ -227,6 +226,8 @@ class SocketEnd(FarEnd):
         self._reader = None
         if self.server is not None:
             self._leave_server(None)
+        elif not self.wire.is_closing():
+            self.wire.resume_reading()  # held for a server that did not start
         self.raw.clear()
         self._turn_to_the_next()
 

@@ -132,12 +132,16 @@ class Authority:
 
     def context(self, origin: URL | None) -> ssl.SSLContext:
         """Return what a server on this machine needs, also in the name of *origin*."""
-        names = [HOST, "localhost", "::1"]
-        if origin is not None and origin.host is not None:
-            names.append(origin.host)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._ca.issue_cert(*dict.fromkeys(names)).configure_cert(context)
+        self._certificate(None if origin is None else origin.host).configure_cert(context)
         return context
+
+    def _certificate(self, host: str | None) -> trustme.LeafCert:
+        names = (HOST, "localhost", "::1")
+        if host is not None and host not in names:
+            with contextlib.suppress(ValueError):  # no name for a certificate, such as my_host
+                return self._ca.issue_cert(*names, host)
+        return self._ca.issue_cert(*names)
 
 
 def _load_trustme() -> Any:
