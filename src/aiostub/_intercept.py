@@ -128,6 +128,7 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
         client_call.set(call)
         try:
             response: ClientResponse = await original(self, method, str_or_url, **kwargs)
+            call.answered(self._loop)
         except BaseException as error:
             own = call.as_the_app_sees(error)
             if own is error:
@@ -135,7 +136,7 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
             raise own from None
         finally:
             client_call.set(outer)
-        call.answered(self._loop)
+            call.last = call.failed = None  # timers keep contexts alive, and a call its session
         return response
 
     return _request
