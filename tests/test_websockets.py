@@ -263,12 +263,13 @@ async def test_a_plain_request_is_not_answered():
             await session.get("https://feed.example.com/v1")
 
 
-async def test_an_unmatched_handshake_is_offered_a_route_for_it():
-    """With stub.ws, ready to paste."""
+@pytest.mark.parametrize("scheme", ["wss", "https"])
+async def test_an_unmatched_handshake_is_offered_a_route_for_it(scheme):
+    """With stub.ws, ready to paste, whatever the client calls the scheme."""
     with pytest.raises(UnmatchedRequest) as raised:
         async with aiostub.Stub(strict=False), ClientSession() as session:
-            await session.ws_connect(FEED)
-    assert 'stub.ws("wss://feed.example.com/v1").handle(talk)' in str(raised.value)
+            await session.ws_connect(f"{scheme}://feed.example.com/v1")
+    assert f'stub.ws("{scheme}://feed.example.com/v1").handle(talk)' in str(raised.value)
 
 
 async def test_another_route_may_answer_the_handshake():
