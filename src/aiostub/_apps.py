@@ -207,7 +207,7 @@ class RunningApp:
         frames = None
         if asks_for_websocket(exchange.request):
             frames = FrameLog(self.loop.time)
-            exchange.call._frames = frames.frames
+            exchange.call._frames = frames
         hear = None if frames is None else frames.received
         side = ServerSide(exchange.far_end, exchange.answer_began, hear)
         context = self._serve.context.copy()

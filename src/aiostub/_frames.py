@@ -95,29 +95,54 @@ def _messages(frames: Sequence[Frame], direction: Direction) -> list[str | bytes
     ]
 
 
-class FrameLog:
-    """Hear both directions of one connection, from the server's answer to the handshake on."""
+class FrameLog(Sequence[Frame]):
+    """Hear both directions of one connection, from the server's answer to the handshake on.
+
+    What is heard is read when somebody asks for it: to read 64 KiB takes longer than to talk them.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        self.frames: list[Frame] = []
         self._clock = clock
+        self._heard: list[tuple[Direction, float, bytes]] = []
+        self._frames: list[Frame] = []
         self._head = b""
         self._readers: dict[Direction, _Reader] | None = None
 
     def sent(self, data: bytes) -> None:
         """Hear what the client sends after its handshake."""
-        self._hear("sent", data)
+        self._heard.append(("sent", self._clock(), data))
 
     def received(self, data: bytes) -> None:
         """Hear what the server sends, its answer to the handshake first."""
-        if self._readers is not None:
-            self._hear("received", data)
-            return
+        self._heard.append(("received", self._clock(), data))
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Return what has been heard, as frames."""
+        heard, self._heard = self._heard, []
+        for direction, at, data in heard:
+            if self._readers is None and direction == "received":
+                self._read_head(at, data)
+            else:
+                self._read(direction, at, data)
+        return self._frames
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Frame: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Frame]: ...
+    def __getitem__(self, index: int | slice) -> Frame | list[Frame]:
+        return self.frames[index]
+
+    def _read_head(self, at: float, data: bytes) -> None:
         self._head += data
         head, end, rest = self._head.partition(_HEAD_END)
         if end:
             self._begin(head)
-            self._hear("received", rest)
+            self._read("received", at, rest)
 
     def _begin(self, head: bytes) -> None:
         """Read frames if the handshake was accepted; else what follows is none."""
@@ -130,13 +155,13 @@ class FrameLog:
                 "received": _Reader(deflated=deflated),
             }
 
-    def _hear(self, direction: Direction, data: bytes) -> None:
+    def _read(self, direction: Direction, at: float, data: bytes) -> None:
         readers = self._readers or {}
         if direction not in readers:
             return
         try:
             for kind, payload, extra in readers[direction].feed(data):
-                self.frames.append(Frame(direction, kind, payload, self._clock(), extra))
+                self._frames.append(Frame(direction, kind, payload, at, extra))
         except (ValueError, zlib.error):  # no frames; the other end will say so
             del readers[direction]
 
