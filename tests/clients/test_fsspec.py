@@ -2,6 +2,7 @@
 
 import aiohttp
 import fsspec
+import fsspec.asyn
 import pytest
 
 from aiostub import Reply
@@ -12,8 +13,11 @@ TEXT = b"on the analytical engine"
 
 @pytest.fixture
 def files():
-    """Make a file system that is not shared with other tests."""
-    return fsspec.filesystem("https", skip_instance_cache=True)
+    """Make a file system that is not shared with other tests, and close its session."""
+    system = fsspec.filesystem("https", skip_instance_cache=True)
+    yield system
+    if system._session is not None:
+        fsspec.asyn.sync(system.loop, system._session.close)
 
 
 def test_a_file_is_read(files, aiostub):
