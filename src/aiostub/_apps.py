@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import traceback
 import warnings
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -229,7 +230,8 @@ class RunningApp:
         except web.HTTPException:
             raise
         except Exception as error:
-            exchange.judge(error)
+            if not (side.is_deserted and _comes_from_aiohttp(error)):
+                exchange.judge(error)
             raise
         except NO_VERDICT:
             raise
@@ -294,6 +296,12 @@ class RunningApp:
 
 
 _leaving: set[asyncio.Task[None]] = set()
+
+
+def _comes_from_aiohttp(error: BaseException) -> bool:
+    """Tell whether aiohttp itself stumbled: its WebSockets assert that there is a client."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("aiohttp.")
 
 
 def _strike(exchange: Exchange, fault: Fault, *, begun: bool) -> None:

@@ -154,6 +154,11 @@ class ServerSide:
             self._close()
         self._attached = False
 
+    @property
+    def is_deserted(self) -> bool:
+        """Tell whether the client has gone."""
+        return not self._attached or self._far_end.is_deserted
+
     def is_closing(self) -> bool:
         return self._closed or not self._attached or self._far_end.wire.is_closing()
 
