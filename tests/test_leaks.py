@@ -196,6 +196,7 @@ class TestSessions:
             def test_with_nothing(aiostub):
                 pass
             """,
+            *("-p", "no:looptime_plugin"),  # which on CPython 3.12 asks for a loop, and is warned
             method="subprocess",  # here, somebody would have to close it
         )
         result.stdout.fnmatch_lines(
