@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING
 
 from aiostub import _explain
@@ -22,13 +23,13 @@ def named(call: Call) -> str:
     return f"{call.request.method} {call.request.url}"
 
 
-class CallAssertions:
+class CallAssertions(abc.ABC):
     """Assert on the calls of a stub or of a route."""
 
     @property
+    @abc.abstractmethod
     def calls(self) -> Calls:
         """Return the calls to assert on."""
-        raise NotImplementedError
 
     def _name(self) -> str | None:
         """Return what a text calls the route; ``None`` for the whole stub."""
