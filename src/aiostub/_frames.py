@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple, overload
 from aiohttp import WSMsgType
 
 Direction = Literal["sent", "received"]
-DIRECTIONS: tuple[Direction, ...] = ("sent", "received")
 
 _FIN, _COMPRESSED, _OPCODE = 0x80, 0x40, 0x0F
 _MASKED, _LENGTH = 0x80, 0x7F

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 
 import httpx
 import pytest
@@ -176,7 +177,6 @@ class TestHttpx:
 
     async def test_tls(self, stub):
         """With a context of the client's own."""
-        ssl = pytest.importorskip("ssl")
         pytest.importorskip("trustme")
         stub.get(f"{API}/").reply(text="secret")
         trusting = ssl.create_default_context(cadata=stub.ca_pem.decode())
