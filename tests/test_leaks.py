@@ -30,15 +30,29 @@ async def poll(session, url=URL):
 """
 
 
+def collect():
+    """Collect what a run has leaked: in the run around it, that is nobody's."""
+    for name in ("last_exc", "last_traceback", "last_type", "last_value"):
+        vars(sys).pop(name, None)  # pytest keeps the newest failure there, and with it a frame
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
 @pytest.fixture
-def run(pytester):
+def collected():
+    """Collect once more when pytester lets go of what it has recorded."""
+    yield
+    collect()
+
+
+@pytest.fixture
+def run(collected, pytester):
     """Give a function that runs a test file in a pytest of its own, where leaks are warnings."""
 
     def run(source, *options, **settings):
         result = run_pytest(pytester, source, *WARN, *options, **settings)
-        with warnings.catch_warnings():  # in this run, what leaked is nobody's
-            warnings.simplefilter("ignore")
-            gc.collect()
+        collect()
         return result
 
     return run
