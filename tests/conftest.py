@@ -23,8 +23,8 @@ collect_ignore = [] if importlib.util.find_spec("aiobotocore") else ["clients"]
 def nothing_is_left_started():
     """Fail the test that leaves a stub started, and not those that come after it."""
     yield
-    if "aiostub._intercept" in sys.modules:
-        intercept = sys.modules["aiostub._intercept"]
+    if "aiostub._boundary.interception" in sys.modules:
+        intercept = sys.modules["aiostub._boundary.interception"]
         left = intercept.started()
         for registry in left:
             intercept.stop(registry)

@@ -19,7 +19,9 @@ from aiohttp.client_proto import ResponseHandler
 from real_server import real_server
 
 import aiostub
-from aiostub import StubStateError, _far_end, _intercept, _watch
+from aiostub import StubStateError, _watch
+from aiostub._boundary import interception
+from aiostub._wire import far_end as _far_end
 
 SITE = "https://api.example.com"
 OTHER = "https://other.example.com"
@@ -1148,7 +1150,7 @@ def test_idle_connections_of_another_thread_are_dropped_in_its_loop():
             await fetch(session)
             (memory,) = [
                 m
-                for m in list(_intercept.boundary._connectors.values())
+                for m in list(interception.boundary._connectors.values())
                 if m._loop is asyncio.get_running_loop()
             ]
             idle = [p for kept in memory._conns.values() for p, _ in kept]

@@ -37,7 +37,7 @@ from yarl import URL
 
 import aiostub
 from aiostub import Request, RouteError, faults
-from aiostub._match import build_rules, canonical
+from aiostub._matching.pattern import build_rules, canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -457,7 +457,7 @@ def test_every_private_name_is_listed():
     """The page has the names that the modules have at their heads, and no others."""
     heads = "".join(
         ast.get_docstring(tree_of(path.read_text(encoding="utf-8"))).partition("private names")[2]
-        for path in (ROOT / "src" / "aiostub").glob("*.py")
+        for path in (ROOT / "src" / "aiostub").rglob("*.py")
     )
     bullets = re.findall(r"^- (.+?): ", heads, re.MULTILINE | re.DOTALL)
     listed = [name for name, _ in rows("how-it-works.md", "private name")]

@@ -17,8 +17,9 @@ from aiohttp import client_exceptions
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
-from aiostub import _failure, faults
-from aiostub._failure import Failure, connection_error
+from aiostub import faults
+from aiostub._answers import failure as _failure
+from aiostub._answers.failure import Failure, connection_error
 from aiostub.exceptions import RouteError
 
 DNS_ERROR = getattr(aiohttp, "ClientConnectorDNSError", aiohttp.ClientConnectorError)

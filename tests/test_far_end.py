@@ -7,8 +7,9 @@ import asyncio
 import aiohttp
 import pytest
 
-from aiostub import Stub, _far_end
-from aiostub._far_end import FarEnd
+from aiostub import Stub
+from aiostub._wire import far_end as _far_end
+from aiostub._wire.far_end import FarEnd
 
 URL = "http://api.test/x"
 HEAD = b"POST /x HTTP/1.1\r\nHost: api.test\r\n%b\r\n"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import aiostub
 from aiostub import faults
-from aiostub._frames import Frame, FrameLog, Frames
+from aiostub._log.frames import Frame, FrameLog, Frames
 
 FEED = "wss://feed.example.com/v1"
 TEXT, BINARY, CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CLOSE

@@ -14,7 +14,8 @@ from real_server import real_server
 from yarl import URL
 
 import aiostub
-from aiostub import UnmatchedRequest, UnsatisfiedStub, _intercept
+from aiostub import UnmatchedRequest, UnsatisfiedStub
+from aiostub._boundary import interception
 
 SITE = "https://api.example.com/x"
 RESENDS = not aiohttp.__version__.startswith("3.9.")
@@ -26,7 +27,7 @@ def nothing_patched():
     before = ClientSession._request, aiohttp.BaseConnector.connect
     yield
     assert before == (ClientSession._request, aiohttp.BaseConnector.connect)
-    assert () == _intercept.started()
+    assert () == interception.started()
 
 
 async def text_of(session, url=SITE, method="GET", **kwargs):
@@ -215,7 +216,7 @@ async def test_closing_it_closes_its_connections_in_memory(started):
         stub.start()
     async with injected(stub) as session:
         await text_of(session)
-        memory = _intercept.boundary._connectors[session.connector]
+        memory = interception.boundary._connectors[session.connector]
         wires = [far_end.wire for far_end in memory._far_ends]
         assert [False] == [wire.is_closing() for wire in wires]
     await asyncio.sleep(0)

@@ -18,7 +18,8 @@ from real_server import real_server
 from yarl import URL
 
 import aiostub
-from aiostub import StubStateError, UnmatchedRequest, UnsatisfiedStub, _intercept
+from aiostub import StubStateError, UnmatchedRequest, UnsatisfiedStub
+from aiostub._boundary import interception
 
 SITE = "https://api.example.com"
 PATCHED = [(ClientSession, "_request"), (BaseConnector, "connect"), (BaseConnector, "close")]
@@ -48,7 +49,7 @@ def before():
     found, all_found = installed(), everything()
     yield found
     assert all_found == everything()
-    assert () == _intercept.started()
+    assert () == interception.started()
 
 
 async def text_of(url, session=None):
@@ -843,15 +844,15 @@ async def test_what_is_no_request_at_all_is_not_logged():
 @pytest.fixture
 def check_again():
     """Let the check of aiohttp's names run as if for the first time."""
-    _intercept._check_aiohttp.cache_clear()
+    interception._check_aiohttp.cache_clear()
     yield
-    _intercept._check_aiohttp.cache_clear()
+    interception._check_aiohttp.cache_clear()
 
 
 def test_a_missing_name_is_said_once_and_clearly(monkeypatch, caplog, check_again):
     """With the versions that were tested, so that the reader knows what to change."""
-    needed = (*_intercept._NEEDED, (BaseConnector, "_renamed"))
-    monkeypatch.setattr(_intercept, "_NEEDED", needed)
+    needed = (*interception._NEEDED, (BaseConnector, "_renamed"))
+    monkeypatch.setattr(interception, "_NEEDED", needed)
     with caplog.at_level(logging.ERROR, logger="aiostub"):
         for _ in range(2):
             with aiostub.Stub():
@@ -875,4 +876,4 @@ def test_an_aiohttp_without_the_boundary_is_said_and_not_a_key_error(
         stub.stop()
     assert "BaseConnector.connect" in caplog.text
     assert request is ClientSession._request
-    assert () == _intercept.started()
+    assert () == interception.started()

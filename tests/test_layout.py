@@ -13,6 +13,12 @@ from syntax import tree_of
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "aiostub"
 
+
+def folder(name: str, *modules: str) -> list[str]:
+    """List a package of ours and the modules in it."""
+    return [name, *(f"{name}.{module}" for module in modules)]
+
+
 # A module imports only what stands before it. `aiostub` is the package's own __init__.py.
 ORDER = (
     "exceptions",
@@ -21,44 +27,25 @@ ORDER = (
     "faults",
     "_secrets",
     "matchers",
-    "_request",
-    "_needle",
-    "_match",
-    "_reply",
-    "_failure",
-    "_steps",
+    *folder("_matching", "request", "needle", "pattern"),
+    *folder("_answers", "reply", "failure", "steps"),
     "_explain",
-    "_frames",
+    "_log",
+    "_log.frames",
     "script",
-    "_calls",
-    "_assertions",
-    "_route",
-    "_websockets",
-    "_mount",
-    "_index",
-    "_router",
-    "_test_servers",
-    "_registry",
-    "_memory",
-    "_far_end",
-    "_play",
+    "_log.calls",
+    "_log.assertions",
+    *folder(
+        *("_routing", "route", "websocket", "mount", "index", "router", "test_servers", "registry")
+    ),
+    *folder("_wire", "memory", "far_end", "play"),
     "_watch",
-    "_client_call",
-    "_apps",
-    "_exchange",
-    "_client_exchange",
-    "_socket_exchange",
-    "_socket_end",
-    "_sockets",
-    "_wire",
-    "_intercept",
-    "_injected",
+    *folder("_exchange", "client_call", "apps", "exchange", "client", "socket"),
+    *folder("_sockets", "end", "site"),
+    *folder("_boundary", "connector", "interception", "injected"),
     "_decorator",
     "_stub",
-    "_leaks",
-    "_waterfall",
-    "_test_run",
-    "_pytest_hooks",
+    *folder("_pytest", "leaks", "waterfall", "test_run", "hooks"),
     "strategies",
     "aiostub",
     "pytest_plugin",
@@ -69,13 +56,17 @@ ORDER = (
 PURE = ORDER[: ORDER.index("_explain") + 1]
 EVENT_LOOPS = {"aiohttp", "anyio", "asyncio"}
 # It makes aiohttp's own exceptions, of which there is no second definition.
-MAY_KNOW_AIOHTTP = {"_failure"}
+MAY_KNOW_AIOHTTP = {"_answers.failure"}
+# In these, the order is their own affair.
+WHOLE = {"compat", "migrate"}
 
 
 def place(path: Path) -> str:
     """Return the name under which a file stands in ORDER."""
-    first = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    return "aiostub" if first == "__init__" else first
+    parts = [part for part in path.relative_to(PACKAGE).with_suffix("").parts if part != "__init__"]
+    if parts and parts[0] in WHOLE:
+        return parts[0]
+    return ".".join(parts) or "aiostub"
 
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -98,8 +89,10 @@ def module_named(name: str) -> str:
     package, _, rest = name.partition(".")
     if package != "aiostub":
         return name
-    first = rest.partition(".")[0]
-    return f"aiostub.{first}" if first in PLACES else "aiostub.aiostub"
+    first, _, rest = rest.partition(".")
+    module = f"{first}.{rest.partition('.')[0]}"
+    known = next((each for each in (module, first) if each in PLACES), "aiostub")
+    return f"aiostub.{known}"
 
 
 def imported_by(node: ast.stmt, path: Path) -> list[str]:

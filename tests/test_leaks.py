@@ -13,9 +13,10 @@ import pytest
 from pytest_in_pytest import run_pytest
 
 import aiostub
-from aiostub import _leaks, _watch
-from aiostub._leaks import Sessions
-from aiostub._route import Place
+from aiostub import _watch
+from aiostub._pytest import leaks as _leaks
+from aiostub._pytest.leaks import Sessions
+from aiostub._routing.route import Place
 
 # What aiohttp itself says of them is not the subject.
 WARN = (

@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 from yarl import URL
 
-from aiostub._match import REST, UNDECIDED, Match, Mismatch, Pattern, canonical, nearness
-from aiostub._request import Request
+from aiostub._matching.pattern import REST, UNDECIDED, Match, Mismatch, Pattern, canonical, nearness
+from aiostub._matching.request import Request
 from aiostub.exceptions import RouteError
 from aiostub.matchers import ANY, partial
 

@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from aiostub._memory import MemoryTransport, connect_in_memory
+from aiostub._wire.memory import MemoryTransport, connect_in_memory
 
 
 class Recorder(asyncio.Protocol):

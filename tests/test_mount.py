@@ -1410,7 +1410,7 @@ async def test_handlers_are_cancelled_before_the_cleanup():
 
 async def test_a_handler_that_does_not_let_itself_be_cancelled_delays_no_end(caplog, monkeypatch):
     """The stub's end waits a moment for it, and says so in the log."""
-    monkeypatch.setattr("aiostub._apps._PATIENCE", 0.01)
+    monkeypatch.setattr("aiostub._exchange.apps._PATIENCE", 0.01)
     over = asyncio.Event()
 
     async def stubborn(_request):
@@ -1616,7 +1616,7 @@ async def test_an_async_exit_cleans_up_in_a_threads_loop():
 @pytest.mark.parametrize("sync", [True, False])
 def test_a_threads_loop_that_is_busy_is_not_waited_for_long(sync, monkeypatch):
     """The exit says that the application was not cleaned up in time."""
-    monkeypatch.setattr("aiostub._apps._OTHER_THREAD", 0.01)
+    monkeypatch.setattr("aiostub._exchange.apps._OTHER_THREAD", 0.01)
     life, free = Life(), threading.Event()
     with loop_in_a_thread() as loop:
         stub = aiostub.Stub()

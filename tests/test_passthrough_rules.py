@@ -9,8 +9,8 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from aiostub._match import build_rule, build_rules, canonical
-from aiostub._request import Request
+from aiostub._matching.pattern import build_rule, build_rules, canonical
+from aiostub._matching.request import Request
 from aiostub.exceptions import RouteError
 
 

@@ -326,7 +326,7 @@ class TestFixtures:
 
             @pytest.fixture
             def closed_before():
-                from aiostub._intercept import started
+                from aiostub._boundary.interception import started
                 yield
                 assert not started()
 

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from pytest_in_pytest import run_pytest
 
-from aiostub._test_run import Run
+from aiostub._pytest.test_run import Run
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ class TestTraceback:
                 "test_what_is_left_over_is_shown_at_the_test.py:*: UnsatisfiedStub",
             ]
         )
-        result.stdout.no_fnmatch_line("*_registry.py*")
+        result.stdout.no_fnmatch_line("*registry.py*")
 
     def test_a_full_trace(self, run):
         """Whoever asks for it gets it."""
@@ -363,7 +363,7 @@ async def test_it(aiostub):
         def broken(_):
             raise ValueError
 
-        monkeypatch.setattr("aiostub._pytest_hooks.point_at_user", broken)
+        monkeypatch.setattr("aiostub._pytest.hooks.point_at_user", broken)
         result = run("async def test_it(aiostub): await ask()")
         result.assert_outcomes(failed=1)
         result.stdout.fnmatch_lines(["*UnmatchedRequest: no route answers GET http://api.test/*"])

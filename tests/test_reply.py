@@ -21,7 +21,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 
 from aiostub import faults
-from aiostub._reply import Reply, sse
+from aiostub._answers.reply import Reply, sse
 from aiostub.exceptions import RouteError
 
 HTTP_1_1 = (1, 1)

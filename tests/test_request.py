@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from aiostub._request import Request, parsed_json
+from aiostub._matching.request import Request, parsed_json
 
 BINARY = bytes(range(256)) + b"\r\n--\r\n\r\n\r\r\n\n--boundary--\r\n"
 

@@ -10,14 +10,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from aiostub import ANY, partial
-from aiostub._calls import Log
-from aiostub._match import Match, Pattern, Undecided, canonical
-from aiostub._needle import needle_of
-from aiostub._reply import Reply
-from aiostub._request import Request
-from aiostub._route import Place
-from aiostub._router import NoAnswer, Router, Taken
-from aiostub._steps import Step
+from aiostub._answers.reply import Reply
+from aiostub._answers.steps import Step
+from aiostub._log.calls import Log
+from aiostub._matching.needle import needle_of
+from aiostub._matching.pattern import Match, Pattern, Undecided, canonical
+from aiostub._matching.request import Request
+from aiostub._routing.route import Place
+from aiostub._routing.router import NoAnswer, Router, Taken
 from aiostub.typing import UNSET
 
 pytest.importorskip("hypothesis")

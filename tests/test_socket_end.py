@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 import aiostub
-from aiostub._socket_end import SocketEnd
+from aiostub._sockets.end import SocketEnd
 
 hypothesis = pytest.importorskip("hypothesis")
 st = hypothesis.strategies

@@ -24,7 +24,8 @@ from wire import PATIENCE, dial, fetch
 from yarl import URL
 
 import aiostub
-from aiostub import RouteError, UnsatisfiedStub, _socket_end, faults
+from aiostub import RouteError, UnsatisfiedStub, faults
+from aiostub._sockets import end as _socket_end
 
 AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
 API = "https://api.example.com"

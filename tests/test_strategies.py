@@ -148,7 +148,7 @@ def test_any_reply_can_be_written_down(reply):
     """Pasted, it sends the same bytes."""
     script = Script((), reply)
     assert actions(pasted(repr(script))) == actions(script.apply(Stub().get(URL)))
-    assert [_exact(aiostub._steps.Send(reply))] == actions(pasted(repr(script)))
+    assert [_exact(aiostub._answers.steps.Send(reply))] == actions(pasted(repr(script)))
 
 
 def test_a_script_can_be_played_again_and_behind_other_steps():

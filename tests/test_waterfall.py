@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aiostub._explain import Row
-from aiostub._waterfall import Detail, page, waterfall
+from aiostub._pytest.waterfall import Detail, page, waterfall
 
 USERS = "https://api.test/users"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -23,13 +23,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aiostub import faults as faults
     from aiostub import script as script
-    from aiostub._calls import Call as Call
-    from aiostub._calls import Calls as Calls
-    from aiostub._reply import Reply as Reply
-    from aiostub._reply import sse as sse
-    from aiostub._request import Part as Part
-    from aiostub._request import Request as Request
-    from aiostub._route import Route as Route
+    from aiostub._answers.reply import Reply as Reply
+    from aiostub._answers.reply import sse as sse
+    from aiostub._log.calls import Call as Call
+    from aiostub._log.calls import Calls as Calls
+    from aiostub._matching.request import Part as Part
+    from aiostub._matching.request import Request as Request
+    from aiostub._routing.route import Route as Route
     from aiostub._stub import Stub as Stub
     from aiostub.exceptions import AiostubError as AiostubError
     from aiostub.exceptions import LeakWarning as LeakWarning
@@ -44,21 +44,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "ANY": "matchers",
     "AiostubError": "exceptions",
-    "Call": "_calls",
-    "Calls": "_calls",
+    "Call": "_log.calls",
+    "Calls": "_log.calls",
     "LeakWarning": "exceptions",
     "MissingTimeout": "exceptions",
-    "Part": "_request",
-    "Reply": "_reply",
-    "Request": "_request",
-    "Route": "_route",
+    "Part": "_matching.request",
+    "Reply": "_answers.reply",
+    "Request": "_matching.request",
+    "Route": "_routing.route",
     "RouteError": "exceptions",
     "Stub": "_stub",
     "StubStateError": "exceptions",
     "UnmatchedRequest": "exceptions",
     "UnsatisfiedStub": "exceptions",
     "partial": "matchers",
-    "sse": "_reply",
+    "sse": "_answers.reply",
 }
 
 __all__ = [

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from yarl import URL
 
-from aiostub import _explain, _intercept
-from aiostub._assertions import CallAssertions
+from aiostub import _explain
+from aiostub._boundary import interception
+from aiostub._boundary.connector import in_loop
+from aiostub._boundary.injected import InjectedConnector
 from aiostub._decorator import decorate, decorate_class
-from aiostub._injected import InjectedConnector
-from aiostub._match import Pattern, build_rules, origin_of
-from aiostub._mount import Mount, check_application
-from aiostub._registry import Registry, UnmatchedMode
-from aiostub._route import Place, Route
-from aiostub._websockets import MAX_MESSAGE_SIZE, Handshake, WebSocketRoute
-from aiostub._wire import in_loop
+from aiostub._log.assertions import CallAssertions
+from aiostub._matching.pattern import Pattern, build_rules, origin_of
+from aiostub._routing.mount import Mount, check_application
+from aiostub._routing.registry import Registry, UnmatchedMode
+from aiostub._routing.route import Place, Route
+from aiostub._routing.websocket import MAX_MESSAGE_SIZE, Handshake, WebSocketRoute
 from aiostub.exceptions import RouteError, StubStateError
 from aiostub.typing import UNSET
 
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from aiohttp import web
     from typing_extensions import Self, Unpack
 
-    from aiostub._calls import Log
-    from aiostub._request import Request
-    from aiostub._sockets import Authority, Site
+    from aiostub._log.calls import Log
+    from aiostub._matching.request import Request
+    from aiostub._sockets.site import Authority, Site
     from aiostub.typing import Conditions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -108,7 +109,7 @@ class Stub(CallAssertions):
         if self._started:
             message = "start: the stub is started already"
             raise StubStateError(message)
-        _intercept.start(self._registry)
+        interception.start(self._registry)
         self._registry.stopped = False
         self._started = self._was_started = True
 
@@ -129,13 +130,13 @@ class Stub(CallAssertions):
 
     def _clean_up_now(self) -> None:
         if self._registry.apps:
-            from aiostub._apps import clean_up_now  # noqa: PLC0415 - it is loaded only if used
+            from aiostub._exchange.apps import clean_up_now  # noqa: PLC0415 - it is loaded only if used
 
             clean_up_now(self._registry)
 
     async def _clean_up(self) -> None:
         if self._registry.apps:
-            from aiostub._apps import clean_up  # noqa: PLC0415 - it is loaded only if used
+            from aiostub._exchange.apps import clean_up  # noqa: PLC0415 - it is loaded only if used
 
             await clean_up(self._registry)
 
@@ -145,7 +146,7 @@ class Stub(CallAssertions):
             raise StubStateError(message)
         self._started = False
         self._registry.stopped = True
-        _intercept.stop(self._registry)
+        interception.stop(self._registry)
         for exchange in tuple(self._registry.in_flight):
             in_loop(exchange.loop, exchange.abandon)
         self._registry.in_flight.clear()
@@ -249,7 +250,7 @@ class Stub(CallAssertions):
 
     @asynccontextmanager
     async def _serving(self, origin: URL | None, authority: Authority | None) -> AsyncIterator[str]:
-        from aiostub._sockets import Site  # noqa: PLC0415 - it is loaded only if used
+        from aiostub._sockets.site import Site  # noqa: PLC0415 - it is loaded only if used
 
         site = Site(self._asked, origin, authority)
         url = site.open()
@@ -267,7 +268,7 @@ class Stub(CallAssertions):
 
     def _asked(self) -> tuple[Registry, ...]:
         """Return who is asked for an answer: this stub first, whoever is started besides."""
-        others = (each for each in _intercept.started() if each is not self._registry)
+        others = (each for each in interception.started() if each is not self._registry)
         return (self._registry, *others)
 
     def _origin(self, origin: str | URL | None) -> URL | None:
@@ -286,7 +287,7 @@ class Stub(CallAssertions):
         return self._authority().pem
 
     def _authority(self) -> Authority:
-        from aiostub._sockets import Authority  # noqa: PLC0415 - it is loaded only if used
+        from aiostub._sockets.site import Authority  # noqa: PLC0415 - it is loaded only if used
 
         if self._ca is None:
             self._ca = Authority()

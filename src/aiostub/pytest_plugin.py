@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from aiostub._pytest_hooks import Hooks
+    from aiostub._pytest.hooks import Hooks
     from aiostub._stub import Stub
 
 _hooks_key: pytest.StashKey[Hooks] = pytest.StashKey()
@@ -92,7 +92,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def _hooks(config: pytest.Config) -> Hooks:
     hooks = config.stash.get(_hooks_key, None)
     if hooks is None:
-        from aiostub._pytest_hooks import Hooks
+        from aiostub._pytest.hooks import Hooks
 
         hooks = config.stash[_hooks_key] = Hooks(
             config.getini("aiostub_leaks"),

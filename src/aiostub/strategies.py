@@ -32,14 +32,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias, U
 from hypothesis import strategies as st
 
 from aiostub import faults
-from aiostub._failure import Failure
-from aiostub._reply import Reply
-from aiostub._steps import TIMERS, TimerName
+from aiostub._answers.failure import Failure
+from aiostub._answers.reply import Reply
+from aiostub._answers.steps import TIMERS, TimerName
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
 
 if TYPE_CHECKING:
-    from aiostub._route import Route
+    from aiostub._routing.route import Route
 
 __all__ = ["FAILURES", "Failing", "Script", "scripts", "spoiled"]
 

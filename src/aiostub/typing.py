@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 if TYPE_CHECKING:
-    from aiostub._reply import Compression, Pairs
-    from aiostub._request import Request
+    from aiostub._answers.reply import Compression, Pairs
+    from aiostub._matching.request import Request
     from aiostub.faults import Fault
 
 

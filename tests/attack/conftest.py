@@ -8,7 +8,8 @@ import weakref
 import aiohttp
 import pytest
 
-from aiostub import _far_end, _intercept
+from aiostub._boundary import interception
+from aiostub._wire import far_end as _far_end
 
 OLD = aiohttp.__version__.startswith("3.9.")
 
@@ -45,5 +46,5 @@ async def aftermath(monkeypatch):
     left = [end() for end in ends]
     assert [] == [e for e in left if e and not e.is_closing() and not e._loop.is_closed()]
     assert {asyncio.current_task()} == asyncio.all_tasks()
-    assert () == _intercept.started()
+    assert () == interception.started()
     assert [] == [context for context in problems if not is_of_aiohttp(context)]

@@ -14,9 +14,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 import aiostub
-from aiostub import UnmatchedRequest, _route
-from aiostub._match import canonical
-from aiostub._router import Taken
+from aiostub import UnmatchedRequest
+from aiostub._matching.pattern import canonical
+from aiostub._routing import route as _route
+from aiostub._routing.router import Taken
 
 pytestmark = pytest.mark.usefixtures("aftermath")
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import ClientResponse, RequestInfo, hdrs, http
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aiostub._request import decodes
-from aiostub._steps import Deliver
+from aiostub._answers.steps import Deliver
+from aiostub._matching.request import decodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

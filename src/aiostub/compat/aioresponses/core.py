@@ -34,12 +34,12 @@ from aiohttp import (
 from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from aiostub import _intercept
-from aiostub._match import Match
-from aiostub._match import Pattern as _Pattern
-from aiostub._route import Place
-from aiostub._router import Choice, NoAnswer, Taken
-from aiostub._steps import Action, Ask, Deliver, Hang, LetThrough, Step
+from aiostub._answers.steps import Action, Ask, Deliver, Hang, LetThrough, Step
+from aiostub._boundary import interception
+from aiostub._matching.pattern import Match
+from aiostub._matching.pattern import Pattern as _Pattern
+from aiostub._routing.route import Place
+from aiostub._routing.router import Choice, NoAnswer, Taken
 from aiostub._stub import Stub
 from aiostub.compat.aioresponses._answer import Answer, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
@@ -57,8 +57,8 @@ from aiostub.matchers import ANY
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from aiostub._registry import Way
-    from aiostub._request import Request
+    from aiostub._matching.request import Request
+    from aiostub._routing.registry import Way
 
 # Suites patch some of these where aioresponses has them; here they only have to exist.
 __all__ = [
@@ -540,10 +540,10 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             kwargs["data"] = b"".join([chunk async for chunk in data])
         if orig_self.closed:
             raise RuntimeError("Session is closed")
-        url = _intercept.address_of(orig_self, url)
+        url = interception.address_of(orig_self, url)
         asked = str(url)
         if orig_self.headers:
-            kwargs["headers"] = _intercept.headers_of(orig_self, kwargs.get("headers"))
+            kwargs["headers"] = interception.headers_of(orig_self, kwargs.get("headers"))
         url = normalize_url(merge_params(url, kwargs.get("params")))
         if self._passes(url):
             return await self._pass_through(orig_self, method, asked, kwargs)
@@ -632,7 +632,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         """Let an answer go through aiohttp's client."""
         response: ClientResponse | None = None
         url = cast("URL", call.url)
-        if answer.fits(method.upper()) and _intercept.is_at_home(call.session, url):
+        if answer.fits(method.upper()) and interception.is_at_home(call.session, url):
             call.mock, call.prepared = self, self._deliver(call, answer, method, url)
             try:
                 response = await self._go_on(call, answer, method)
@@ -654,7 +654,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         kwargs = {**call.kwargs, "raise_for_status": False}
         kwargs.pop("params", None)  # they are in the URL
         kwargs.pop("read_until_eof", None)  # no length tells where the body ends
-        if not (_intercept.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
+        if not (interception.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
             for name in _OF_THE_BODY:  # which nobody would see, and is left for the test to see
                 kwargs.pop(name, None)
         kwargs.update(answer.needs(_NAMES_TAKEN))
@@ -788,7 +788,7 @@ def _prefixes(given: Any) -> Any:
 
 async def _raise_for_status(session: Any, response: ClientResponse, wanted: Any) -> None:
     if wanted is None:
-        wanted = _intercept.raises_for_status(session)
+        wanted = interception.raises_for_status(session)
     if callable(wanted):
         await wanted(response)
     elif wanted:

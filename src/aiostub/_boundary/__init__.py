@@ -1,0 +1,1 @@
+"""Where aiohttp's client asks for a connection, and gets ours."""

@@ -1,0 +1,436 @@
+"""A request of a session in this process: what the client is told, and what it makes of it.
+
+Rules of the file:
+
+- What several requests of one client call have in common is in their `ClientCall`.
+- Whatever ends an exchange ends it once, in `ClientExchange.end`.
+
+aiohttp's private names used here, and why:
+
+- ``aiohttp.helpers.ceil_timeout``: how aiohttp's connectors time a connection.
+- ``aiohttp.helpers.set_exception``: for futures that may be cancelled.
+- ``ClientRequest._timer`` (``timeout``, ``_cancelled``): the total timer, to fire it, and to see
+  that it has.
+- ``ResponseHandler._on_read_timeout``: the ``sock_read`` timer, to fire it.
+- ``ClientRequest._session``: what `Request.session` shows (public from 3.12 on only).
+- ``BytesPayload._value``: the body of a request that was never sent.
+- ``ClientResponse._body``: a long body, for the log to hold it once.
+- ``ClientRequest.response``: the response of this request, also where only a middleware sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
+    ClientTimeout,
+)
+from aiohttp.helpers import ceil_timeout, set_exception
+from aiohttp.payload import BytesPayload
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from aiostub import _explain
+from aiostub._answers.failure import Failure, connection_error
+from aiostub._answers.steps import TIMERS, Deliver, Fail, FireTimer, Send, TimerName
+from aiostub._exchange.client_call import Failed, client_call_of
+from aiostub._exchange.exchange import Exchange
+from aiostub._log.calls import Call
+from aiostub._matching.request import Request
+from aiostub._routing.registry import Answer, PassThrough, Registry, Unanswered, dispatch
+from aiostub.exceptions import MissingTimeout, RouteError, StubStateError
+
+if TYPE_CHECKING:
+    from aiohttp import BaseConnector
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+    from aiostub._wire.far_end import FarEnd
+
+_logger = logging.getLogger("aiostub")
+
+# Before aiohttp 3.11 a task of its own starts the read timer, a turn of the loop after the request
+# was written. An answer that is there sooner would leave that timer behind.
+_SEND_STARTS_TIMER = "start_timeout" in ClientRequest.send.__code__.co_names
+
+_LET_GO = "Connection closed"  # what aiohttp lets a body say that was released unread
+_CUT_OFF = (
+    ClientConnectionError,
+    ClientPayloadError,
+    asyncio.TimeoutError,
+    asyncio.CancelledError,
+    StubStateError,
+)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CONNECT_TIMERS = frozenset({"connect", "sock_connect"})
+
+
+class ClientExchange(Exchange):
+    """A request that a connector of this process's was asked to carry."""
+
+    __slots__ = (
+        "_ambient",
+        "_handed_over",
+        "_previous",
+        "_stale",
+        "client_call",
+        "client_request",
+        "connector",
+        "followed",
+        "queues",
+        "stopped",
+        "timeout",
+        "traces",
+    )
+
+    def __init__(
+        self,
+        registries: Sequence[Registry],
+        connector: BaseConnector,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: ClientTimeout,
+    ) -> None:
+        super().__init__(registries)
+        self.connector = connector
+        self.client_request = req
+        self.traces = traces
+        self.timeout = timeout
+        self._ambient = sys.exc_info()[1]
+        self._stale: ClientResponse | None = req.response
+        self.queues = False  # for a connection
+        self.followed = False  # somebody will say when the client is done
+        self._handed_over = False
+        self._waits_for_leave = req.headers.get("Expect", "").lower() == "100-continue"
+        self.stopped: StubStateError | None = None  # its stub, while it was in flight
+        self.request = Request(
+            req.method,
+            req.url,
+            CIMultiDictProxy(req.headers),
+            timeout=timeout,
+            proxy=req.proxy,
+            session=req._session,
+        )
+        self.client_call = client_call_of(req, traces)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Open the call, or take up the one whose failure aiohttp's own re-send meets again."""
+        before = self.client_call.failed
+        self.client_call.failed = None
+        self._replays = before is not None and before.request() is not self.client_request
+        if before is not None and self._replays:
+            _, self.call, self.registry, self.decision, self.action = before
+            self.call.begin_again()
+        else:
+            self.call = Call(self.request, self.client_call.origin, self.loop.time())
+        self.call._responding = self
+        self._previous = self.client_call.last
+        self.client_call.last = self.call
+        self.registry.in_flight.add(self)
+
+    @property
+    def knows_body(self) -> bool:
+        """Tell whether the request's body can be read without being sent."""
+        return not self.client_request.body or isinstance(self.client_request.body, BytesPayload)
+
+    def would_pass(self) -> bool:
+        """Tell whether the request would go to the real network, as far as it shows."""
+        decision = dispatch(self.registries, self.request, declined=self._declined, use=False)
+        return isinstance(decision, PassThrough)
+
+    def _let_resend_meet_it(self) -> None:
+        self.client_call.failed = Failed(
+            weakref.ref(self.client_request),
+            self.call,
+            self.registry,
+            self.decision,
+            self.action,
+        )
+
+    # At the boundary, before there is a connection.
+
+    def arrive(self) -> None:
+        """Note that the request has got its place on the network only now, after queueing."""
+        self.call.arrive(self.loop.time())
+        if self._log_of is not None:
+            self._move_to(self._log_of)  # to its new place there
+
+    @property
+    def just_replies(self) -> bool:
+        """Tell whether nothing can happen before the request is sent."""
+        return isinstance(self.action, (Send, Deliver)) and self.stopped is None
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether nothing is left to settle; for most requests it is a reply already."""
+        return not self.queues and self.just_replies
+
+    async def settle(self) -> None:
+        """Let the request meet the network, now that it has a place there."""
+        if self.queues:
+            self.arrive()
+        if self.decision is None:
+            self.decide()
+        await self.before_sending()
+
+    @property
+    def refuses_connection(self) -> bool:
+        """Tell whether the client shall not get a connection at all."""
+        action = self.action
+        if isinstance(action, Fail):
+            return action.failure.fault is not None and action.failure.fault.stage == "connection"
+        return isinstance(action, FireTimer) and action.which in _CONNECT_TIMERS
+
+    async def before_sending(self) -> None:
+        """Raise what the call meets before a byte is sent.
+
+        Raises:
+            BaseException: the failure, or the error of a call that nobody can answer.
+        """
+        if self.stopped is not None:
+            raise self.stopped
+        if isinstance(self.decision, Unanswered):
+            raise self._unmatched()
+        if self.decision is not None and self.action is None:
+            raise self._no_step()
+        if isinstance(self.action, FireTimer) and self.action.which in _CONNECT_TIMERS:
+            self._demand_timer(self.action.which)
+            raise asyncio.TimeoutError  # aiohttp makes its own connection timeout of it
+        if isinstance(self.action, Fail):
+            await self._fail_before_sending(self.action.failure)
+
+    async def _fail_before_sending(self, failure: Failure) -> None:
+        if failure.fault is not None:
+            if failure.fault.stage == "connection":
+                await self._delay_connection(failure.delay)
+                raise self._exception_of(failure)
+            return
+        error = self._exception_of(failure)
+        # aiohttp would take a timeout out of connect() for one of its own.
+        if isinstance(error, asyncio.TimeoutError):
+            return
+        await self._pause(failure.delay)
+        raise error
+
+    async def _delay_connection(self, delay: float) -> None:
+        async with ceil_timeout(self.timeout.sock_connect, self.timeout.ceil_threshold):
+            await self._pause(delay)
+
+    def _exception_of(self, failure: Failure) -> BaseException:
+        """Make the exception that a step says, or note why none can be made."""
+        try:
+            if failure.fault is not None:
+                return connection_error(failure.fault, self.client_request)
+            return failure.exception(self.client_request)
+        except RouteError as error:
+            self.registry.note(error)
+            raise
+
+    def connected(self, far_end: FarEnd) -> None:
+        """Begin to read the request at the far end of the client's connection."""
+        self.far_end = far_end
+        self.followed = True
+        if self.decision is None:
+            self._log(None)
+        known = self._known_body
+        expected = known if isinstance(known, bytes) else b""
+        far_end.begin(self, self.client_request.method, expected)
+
+    # On the wire.
+
+    def _settle(self, decision: Answer | PassThrough | Unanswered) -> None:
+        super()._settle(decision)
+        if isinstance(self.action, Deliver):
+            dressed: Any = self.action.dress(self.client_request.response_class)
+            self.client_request.response_class = dressed
+
+    def _deliver_soon(self, delivery: Deliver) -> None:
+        if not _SEND_STARTS_TIMER:  # its writing task must have begun, or it would be cancelled
+            self.loop.call_soon(self.loop.call_soon, self._answer)
+        elif self.timeout.sock_read:  # its read timer would be left behind
+            self.loop.call_soon(self._answer)
+        else:
+            self._deliver(delivery)
+
+    def _expects_answer(self) -> bool:
+        """Tell whether the read timer has been started, or will be before the answer is there."""
+        body_follows = self.client_request.body and not self.request.body
+        return _SEND_STARTS_TIMER and not body_follows
+
+    def _fire(self, which: TimerName) -> None:
+        self._demand_timer(which)
+        assert self.far_end is not None
+        if which == "total":
+            self.client_request._timer.timeout()  # type: ignore[attr-defined]
+        else:
+            self.far_end.client._on_read_timeout()
+
+    def _demand_timer(self, which: TimerName) -> None:
+        timers = {name: getattr(self.timeout, name) for name in TIMERS}
+        if not timers[which]:
+            error = MissingTimeout(
+                _explain.missing_timeout(
+                    which,
+                    timers,
+                    self.request.method,
+                    str(self.request.url),
+                    where=None if self.call.route is None else str(self.call.route.place),
+                )
+            )
+            self.registry.note(error)
+            raise error
+
+    async def _hand_over(self) -> None:
+        """Put the real network in the far end's place, and repeat what was sent so far."""
+        assert self.far_end is not None
+        client = self.far_end.client
+        try:
+            real = await self.connector._create_connection(
+                self.client_request, self.traces, self.timeout
+            )
+        except Exception as error:  # noqa: BLE001 - it is what the real network says
+            self.fail_client(error)
+            return
+        transport = real.transport
+        assert transport is not None
+        self._handed_over = True
+        client.force_close()  # a real connection must not wait among ours
+        self.far_end.wire.peer.set_protocol(asyncio.Protocol())
+        transport.set_protocol(client)
+        client.transport = transport
+        transport.write(b"".join(self.far_end.raw))
+
+    def fail_client(self, error: BaseException) -> None:
+        """Let the call raise an exception although its request has been sent."""
+        assert self.far_end is not None
+        self.far_end.client.set_exception(error)
+
+    def _redirected_from(self) -> str | None:
+        previous = self._previous
+        if previous is None or previous.status not in _REDIRECTS:
+            return None
+        return str(previous.request.url)
+
+    # The end.
+
+    def follow(self, connection: Connection) -> None:
+        """Learn when the client is done with a real connection."""
+        self.followed = True
+        connection.add_callback(self.released)
+
+    def released(self) -> None:
+        """Learn that the client is done with its connection."""
+        error = sys.exc_info()[1]
+        raised = None if error is self._ambient else error
+        response = self.response
+        if response is None or response.status is None:  # no head, or one with its whole body
+            self.end(raised)
+        else:
+            self.end(self._what_cut_off(response, raised))
+
+    def _what_cut_off(
+        self, response: ClientResponse, raised: BaseException | None
+    ) -> BaseException | None:
+        """Return the exception that the client met, unless the app itself let the response go."""
+        if response.content.is_eof():
+            return None
+        if self.broken is not None:
+            return self.broken
+        if getattr(self.client_request._timer, "_cancelled", False):
+            return asyncio.TimeoutError()
+        return raised if isinstance(raised, _CUT_OFF) else None
+
+    def end(self, error: BaseException | None) -> None:
+        """Close the story, with the exception that the client met, if any."""
+        if self._over:
+            return
+        call = self.call
+        call._response, call._responding = self.response, None
+        self._close_call(error)
+        if not call.request.sent:
+            call.request = self._as_logged(self._as_if_sent())
+        action = self.action
+        if isinstance(action, Send) and action.reply.is_long and not self.loop.is_closed():
+            self.loop.call_soon(_share_body, call._response, action.reply.body)
+        if self.far_end is not None:
+            self.far_end.finish(self)
+            if not self.followed:  # the client gave up before it had its connection
+                self.far_end.abort()
+
+    @property
+    def response(self) -> ClientResponse | None:
+        """Return aiohttp's response, whether its head is there or not."""
+        response: ClientResponse | None = self.client_request.response
+        # A middleware that retries sends the same request again: the last answer is still there.
+        return None if response is self._stale else response
+
+    @property
+    def broken(self) -> BaseException | None:
+        """Return the exception that the response's body ended with, if it did."""
+        response = self.call.response
+        broken = None if response is None else response.content.exception()
+        return None if str(broken) == _LET_GO else broken
+
+    def _as_if_sent(self) -> Request:
+        """Return a request that nobody here has read, as it was sent or would have been."""
+        headers = CIMultiDictProxy(CIMultiDict(self.client_request.headers))
+        if self._received:
+            body = b"".join(self._received)
+            is_more = self._received_size > len(body)
+            return self.request.as_sent(headers, body, complete=True, truncated=is_more)
+        return self.request.as_sent(headers, bytes(self._known_body), complete=True)
+
+    @property
+    def _known_body(self) -> bytes | bytearray:
+        """Return the body, if it can be read without being sent."""
+        body = self.client_request.body
+        known = body._value if isinstance(body, BytesPayload) else body
+        return known if isinstance(known, (bytes, bytearray)) else b""
+
+    def abandon(self) -> None:
+        """End a request that is still in flight when its stub stops."""
+        if self._over or self._handed_over:
+            return
+        if isinstance(self.action, Deliver) and self.call._served is not None:
+            self.end(None)  # all that there is has been delivered
+            return
+        if self.broken is not None:
+            self.end(self.broken)  # only the client has not let go of its response yet
+            return
+        error = self.stopped = StubStateError(
+            _explain.abandoned(
+                self.request.method,
+                str(self.request.url),
+                self.loop.time() - self.call.started,
+                None if self.call.route is None else str(self.call.route.place),
+            )
+        )
+        _logger.warning("%s", error)
+        far_end, response = self.far_end, self.call.response
+        if far_end is None:
+            if self._waiting is not None:
+                set_exception(self._waiting, error)
+            return
+        self._stop_tasks()
+        if response is not None and not response.content.is_eof():
+            response.content.set_exception(error)
+        far_end.client.set_exception(error)
+        far_end.close()
+
+
+def _share_body(response: ClientResponse | None, sent: bytes | None) -> None:
+    """Let the log hold a long body once, and not once for each call that it was sent to.
+
+    A megabyte that was read is 400 µs of fresh memory, and 20 to compare.
+    """
+    if response is not None and response._body == sent:
+        response._body = sent

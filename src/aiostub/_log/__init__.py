@@ -1,0 +1,1 @@
+"""What has happened: the calls, their frames, and what may be asserted of them."""

@@ -1,0 +1,1 @@
+"""What a test run makes of stubs: reports, leaks, pictures."""

@@ -1,0 +1,1 @@
+"""The same routes for clients that come over a real socket."""

@@ -1,0 +1,1 @@
+"""What carries bytes between a client and what answers it, in memory."""

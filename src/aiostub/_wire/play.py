@@ -1,0 +1,237 @@
+"""Replies and faults as bytes and endings on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from aiostub._answers.reply import Reply
+from aiostub.exceptions import RouteError
+from aiostub.faults import Fault
+
+if TYPE_CHECKING:
+    from aiostub._wire.far_end import FarEnd
+
+GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
+# aiohttp takes 8190 bytes of a header, unless the session says otherwise: this is over any of that.
+LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Too-Long: %b\r\n\r\n"
+_LENGTH_OF_IT = 2**21
+BAD_CHUNK = b"not a chunk size\r\n"
+BAD_GZIP = b"\x1f\x8b\x08\x00 this is not gzip"
+SPOILED = Reply(200, text="This body is spoiled by a fault.")
+
+_HTTP_1_1 = (1, 1)
+_PIECES_PER_SECOND = 10
+_STALLED = 2**31 - 1  # asyncio's longest sleep in whole seconds, some 68 years
+_FRAMING = frozenset({"content-length", "transfer-encoding", "content-encoding"})
+
+
+def send(far_end: FarEnd, method: str, reply: Reply) -> None:
+    """Send a reply that needs no time: head and body together."""
+    message = far_end.message
+    version = _HTTP_1_1 if message is None else message.version
+    keep_alive = message is None or not message.should_close
+    for piece in reply.pieces(method, version, keep_alive=keep_alive):
+        far_end.wire.write(piece)
+    if reply.closes(method, version, keep_alive=keep_alive):
+        far_end.close()
+
+
+class Player:
+    """Play one reply, or one fault, to one client."""
+
+    def __init__(self, far_end: FarEnd, method: str) -> None:
+        self._far_end = far_end
+        self._method = method
+        message = far_end.message
+        self._version: tuple[int, int] = _HTTP_1_1 if message is None else message.version
+        self._keep_alive = message is None or not message.should_close
+        self._chunks_sent = 0
+
+    def send(self, reply: Reply) -> None:
+        """Send a reply in one go."""
+        send(self._far_end, self._method, reply)
+
+    async def perform(self, reply: Reply) -> None:
+        """Send a reply that takes time or is spoiled."""
+        fault = reply.fault
+        if fault is not None and self._method != "HEAD":
+            await self._spoil(reply, fault)
+        elif reply.stream is not None:
+            await self._stream(reply)
+        else:
+            self.send(reply)
+
+    async def fail(self, fault: Fault) -> None:
+        """Let a fault strike that spoils no reply of the user's."""
+        match fault.name:
+            case "disconnect":
+                self._far_end.close()
+            case "reset":
+                self._far_end.reset()
+            case "garbage":
+                self._far_end.write(GARBAGE)
+            case "header_too_long":
+                self._far_end.write(LONG_HEADER % (b"x" * _LENGTH_OF_IT))
+            case _:
+                await self._spoil(SPOILED, fault)
+
+    async def _stream(self, reply: Reply) -> None:
+        self._far_end.write(self._head(reply))
+        if self._method != "HEAD":
+            async with contextlib.aclosing(_chunks(reply)) as chunks:
+                async for chunk in chunks:
+                    await self._chunk(reply, chunk)
+            if self._chunked(reply):
+                self._far_end.write(b"0\r\n\r\n")
+        self._finish(reply)
+
+    async def _spoil(self, reply: Reply, fault: Fault) -> None:
+        match fault.name:
+            case "bad_chunk":
+                await self._bad_chunk(reply, late=fault.late)
+            case "bad_gzip":
+                headers = [*_unframed(reply), ("Content-Encoding", "gzip")]
+                self.send(Reply(reply.status, reason=reply.reason, headers=headers, body=BAD_GZIP))
+            case "drip":
+                await self._drip(reply, fault.bytes_per_second)
+            case "truncated":
+                await self._part(reply, None if reply.body is None else len(reply.body) // 2)
+                self._far_end.close()
+            case _:
+                await self._part(reply, fault.after)
+                await self.strike(fault)
+
+    async def strike(self, fault: Fault) -> None:
+        """Let a fault strike in the middle of a body that is on its way."""
+        match fault.name:
+            case "reset":
+                self._far_end.reset()
+            case "stall" | "drip":
+                await asyncio.sleep(_STALLED)
+            case "bad_chunk":
+                self._far_end.write(BAD_CHUNK)
+            case _:
+                self._far_end.close()
+
+    async def _part(self, reply: Reply, length: int | None) -> None:
+        """Send the head and the first bytes of the body; ``None``: all of it, but no end."""
+        head = self._head(reply)
+        if reply.stream is None:
+            self._far_end.write(head + self._frame(reply, (reply.body or b"")[:length]))
+            return
+        self._far_end.write(head)
+        async with contextlib.aclosing(_chunks(reply)) as chunks:
+            async for chunk in _first_bytes(chunks, length):
+                await self._chunk(reply, chunk)
+
+    async def _bad_chunk(self, reply: Reply, *, late: bool) -> None:
+        headers = [*_unframed(reply), ("Transfer-Encoding", "chunked")]
+        spoiled = Reply(reply.status, reason=reply.reason, headers=headers, body=b"unused")
+        head = self._head(spoiled)
+        if not late:
+            self._far_end.write(head + BAD_CHUNK)
+            return
+        self._far_end.write(head)
+        async with contextlib.aclosing(_chunks(reply)) as chunks:
+            async for chunk in chunks:
+                await self._chunk(spoiled, chunk)
+        await self._breathe()
+        self._far_end.write(BAD_CHUNK)
+        await self.strike(Fault("stall"))
+
+    async def _drip(self, reply: Reply, bytes_per_second: float) -> None:
+        self._far_end.write(self._head(reply))
+        sent = due = 0.0
+        async with contextlib.aclosing(_chunks(reply)) as chunks:
+            async for chunk in chunks:
+                left = chunk
+                while left:
+                    await asyncio.sleep(1 / _PIECES_PER_SECOND)
+                    due += bytes_per_second / _PIECES_PER_SECOND
+                    piece, left = left[: int(due - sent)], left[int(due - sent) :]
+                    sent += len(piece)
+                    if piece:
+                        await self._chunk(reply, piece)
+                    if not left:
+                        due = sent
+        if self._chunked(reply):
+            self._far_end.write(b"0\r\n\r\n")
+        self._finish(reply)
+
+    async def _chunk(self, reply: Reply, chunk: bytes) -> None:
+        if self._chunks_sent:  # the first one follows the head at once, as behind a network
+            await self._breathe()
+        self._chunks_sent += 1
+        self._far_end.write(self._frame(reply, chunk))
+        await self._far_end.drain()
+
+    async def _breathe(self) -> None:
+        # A few turns of the loop let a client that is reading see what was before by itself.
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    def _finish(self, reply: Reply) -> None:
+        if reply.closes(self._method, self._version, keep_alive=self._keep_alive):
+            self._far_end.close()
+
+    def _head(self, reply: Reply) -> bytes:
+        return reply.head(self._method, self._version, keep_alive=self._keep_alive)
+
+    def _frame(self, reply: Reply, data: bytes) -> bytes:
+        return _framed(data) if data and self._chunked(reply) else data
+
+    def _chunked(self, reply: Reply) -> bool:
+        return reply.chunked(self._version)
+
+
+def _framed(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _unframed(reply: Reply) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in reply.headers if name.lower() not in _FRAMING]
+
+
+async def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """Give the body in its chunks, and close the user's iterator however this ends."""
+    if reply.stream is None:
+        if reply.body:
+            yield reply.body
+        return
+    chunks: Any = reply.stream()
+    try:
+        if isinstance(chunks, AsyncIterable):
+            async for chunk in chunks:
+                if chunk:
+                    yield _bytes_of(chunk)
+        else:
+            for chunk in chunks:
+                if chunk:
+                    yield _bytes_of(chunk)
+    finally:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
+        elif hasattr(chunks, "close"):
+            chunks.close()
+
+
+def _bytes_of(chunk: Any) -> bytes:
+    if not isinstance(chunk, (bytes, bytearray, memoryview)):
+        message = f"stream: expected chunks of bytes, got {chunk!r}"
+        raise RouteError(message)
+    return bytes(chunk)
+
+
+async def _first_bytes(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
+    left = length
+    async for chunk in chunks:
+        if left is None:
+            yield chunk
+            continue
+        if left <= 0:
+            return
+        yield chunk[:left]
+        left -= len(chunk)
