@@ -148,7 +148,7 @@ class Stub(CallAssertions):
         self._registry.stopped = True
         interception.stop(self._registry)
         for exchange in tuple(self._registry.in_flight):
-            in_loop(exchange.loop, exchange.abandon)
+            in_loop(exchange.loop, partial(exchange.stub_stopped, self._registry))
         self._registry.in_flight.clear()
 
     def __enter__(self) -> Self:

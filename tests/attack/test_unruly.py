@@ -442,6 +442,50 @@ async def test_stubs_that_stop_in_any_order_end_what_they_answer(order):
             assert isinstance(task.exception(), StubStateError)
 
 
+async def test_a_stub_that_another_thread_stops_ends_no_request_of_another_stub():
+    """Although it was the innermost one when the request was made."""
+    async with aiostub.Stub() as outer, ClientSession() as session:
+        inner = aiostub.Stub()
+        inner.start()
+
+        def stop_inner(request):
+            thread = threading.Thread(target=inner.stop)
+            thread.start()
+            thread.join(5)
+            return True
+
+        async def answer(request):
+            await turns()
+            return "outer"
+
+        outer.get(SITE + "/", where=stop_inner).handle(answer)
+        assert "outer" == await fetch(session)
+        assert [200] == [call.status for call in outer.calls]
+
+
+async def test_a_request_that_nobody_has_taken_yet_outlives_the_innermost_stub():
+    """An outer stub takes it when its body has come; with no other stub there, it ends."""
+    gate = asyncio.Event()
+
+    async def body():
+        yield b"first"
+        await gate.wait()
+        yield b"last"
+
+    async with aiostub.Stub() as outer, ClientSession() as session:
+        outer.post(SITE + "/", data=b"firstlast").reply(text="outer")
+        inner = aiostub.Stub()
+        inner.start()
+        asked = asyncio.create_task(fetch(session, method="POST", data=body()))
+        await turns()
+        inner.stop()
+        await turns()
+        gate.set()
+        assert "outer" == await asked
+        assert 1 == len(outer.calls)
+        assert 0 == len(inner.calls)
+
+
 def test_stubs_that_come_and_go_in_threads_end_only_their_own():
     """Requests of a stub that stays are answered all the while."""
     over = threading.Event()

@@ -150,6 +150,17 @@ class Exchange(abc.ABC):
     def abandon(self) -> None:
         """End a request that is still in flight when its stub stops."""
 
+    def stub_stopped(self, registry: Registry) -> None:
+        """Learn that a stub has stopped; what another answers, or may answer yet, goes on."""
+        if self.registry is not registry:
+            return  # it has been decided while another thread stopped the stub
+        left = [each for each in self.registries if not each.stopped]
+        if self.decision is None and left:
+            self.registry = left[0]
+            self.registry.in_flight.add(self)
+        else:
+            self.abandon()
+
     def answered(self) -> None:  # noqa: B027 - who is told by the client needs no second word
         """Learn that all of a response has been sent."""
 
