@@ -102,7 +102,7 @@ class MemoryConnector(BaseConnector):
     async def open(self, exchange: ClientExchange) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
-        if not exchange.just_replies and exchange.refuses_connection:
+        if exchange.refuses_connection:
             self._forget(req)  # a host that is gone keeps no connection alive either
         self._opening[req] = exchange
         try:
@@ -110,7 +110,7 @@ class MemoryConnector(BaseConnector):
         finally:
             del self._opening[req]
         try:
-            transport = _open_transport(connection, exchange)
+            protocol, transport = _ends_of(connection, exchange)
             far_end = exchange.far_end
             if far_end is None:  # a connection that was kept alive
                 if not exchange.is_settled:
@@ -119,8 +119,6 @@ class MemoryConnector(BaseConnector):
         except BaseException:
             connection.close()
             raise
-        protocol = connection.protocol
-        assert protocol is not None
         self._busy[protocol] = exchange
         exchange.connected(far_end)
         return connection
@@ -177,13 +175,16 @@ class MemoryConnector(BaseConnector):
             self._cleanup_handle = None
 
 
-def _open_transport(connection: Connection, exchange: ClientExchange) -> asyncio.BaseTransport:
-    """Return a connection's transport, unless something happened during a trace event."""
+def _ends_of(
+    connection: Connection, exchange: ClientExchange
+) -> tuple[ResponseHandler, asyncio.BaseTransport]:
+    """Return what a connection is made of, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped
-    if connection.transport is None:
+    protocol = connection.protocol
+    if protocol is None or protocol.transport is None:
         raise _RESET("Cannot write to closing transport")
-    return connection.transport
+    return protocol, protocol.transport
 
 
 class _BodyTap:

@@ -32,7 +32,7 @@ from aiohttp.client import ClientSession  # a suite may have put a subclass of i
 
 from aiostub import _watch
 from aiostub._boundary.connector import Boundary
-from aiostub._exchange.client_call import ClientCall, client_call
+from aiostub._exchange.client_call import ClientCall
 from aiostub._log.calls import Origin
 from aiostub._routing.registry import Way
 from aiostub.exceptions import StubStateError
@@ -118,26 +118,18 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
             return response
         if _speaks:
             return await _speak(_stack, go_on, self, method, str_or_url, **kwargs)
-        return await go_on(self, method, str_or_url, **kwargs)
+        with ClientCall(Origin(method, str_or_url, kwargs)) as call:  # as in go_on()
+            response = await original(self, method, str_or_url, **kwargs)
+            call.answered(self._loop)
+            return response
 
     async def go_on(
         self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
     ) -> ClientResponse:
-        outer = client_call.get()
-        call = ClientCall(Origin(method, str_or_url, kwargs))
-        client_call.set(call)
-        try:
+        with ClientCall(Origin(method, str_or_url, kwargs)) as call:
             response: ClientResponse = await original(self, method, str_or_url, **kwargs)
             call.answered(self._loop)
-        except BaseException as error:
-            own = call.as_the_app_sees(error)
-            if own is error:
-                raise
-            raise own from None
-        finally:
-            client_call.set(outer)
-            call.last = call.failed = None  # timers keep contexts alive, and a call its session
-        return response
+            return response
 
     return _request
 

@@ -206,18 +206,25 @@ class Exchange(abc.ABC):
             self.action = LetThrough()
             self.call.passed_through = True
         self._log(route)
-        if isinstance(self.action, Fail) and self.action.failure.attempts != 1:
+        action = self.action
+        if isinstance(action, Fail) and action.failure.attempts != 1:
             self._let_resend_meet_it()
+        elif isinstance(action, Deliver):
+            self._dress(action)
+
+    def _dress(self, _: Deliver) -> None:  # noqa: B027 - who is on a socket sees bytes alone
+        """Let the client see a response of the kind that a dialect promises."""
 
     def _log(self, route: Route | None) -> None:
         """Log the call with the stub that answers; until one does, with the innermost."""
-        self.call.request = self.request
-        self.call.route = route
+        call, log = self.call, self.registry.log
+        call.request = self.request
+        call.route = route
         if route is not None:
-            route.remember(self.call)
-        if self._log_of is not self.registry.log and not self.registry.is_guard:
-            self._move_to(self.registry.log)
-        self.registry.log.wake()
+            route.remember(call)
+        if self._log_of is not log and not self.registry.is_guard:
+            self._move_to(log)
+        log.wake()
 
     def _move_to(self, log: Log) -> None:
         if self._log_of is not None:
@@ -231,6 +238,10 @@ class Exchange(abc.ABC):
         """Take the head of the request as it is on the wire."""
         self._arrived(message.headers)
         self._go_on()
+
+    def body_in(self, data: bytes, start: int) -> bytes:
+        """Return the body that begins in the midst of what came."""
+        return data[start:]
 
     def body_arrived(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -253,7 +264,8 @@ class Exchange(abc.ABC):
         if data:
             self.body_arrived(data)
         self._arrived(message.headers, complete=True)
-        self._go_on()
+        if self.decision is not None or self._try(self.decide):
+            self._answer_soon()
 
     def request_refused(self, error: HttpProcessingError) -> None:
         """Answer as aiohttp's server does what it cannot parse."""
@@ -577,7 +589,8 @@ class Exchange(abc.ABC):
         """Note in the log that the call is over, with the exception that the client met, if any."""
         self._over = True
         call = self.call
-        call.request = self._as_logged(call.request)
+        if self.registry.log_bodies is not None:
+            call.request = self._as_logged(call.request)
         if error is not None:
             call._error = error
         if call.elapsed is None:

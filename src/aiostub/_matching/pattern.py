@@ -1000,7 +1000,7 @@ class Pattern(Individual):
         if self.method is not None and self.method != request.method:
             return Mismatch("method", f"expected {self.method}, got {request.method}")
         if self.exact == canonical:
-            return self._ask(request, _PLAIN_MATCH)
+            return self._ask(request, _PLAIN_MATCH) if self._conditions else _PLAIN_MATCH
         captured = _find(self._target, request, canonical)
         if isinstance(captured, Mismatch):
             return captured

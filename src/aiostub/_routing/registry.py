@@ -283,18 +283,27 @@ def dispatch(
     """
     place = canonical(request.url)
     nobody: list[NoAnswer] = []
-    for registry in registries:
-        choice = _choose(registry, request, place, declined, use=use)
-        if isinstance(choice, Taken):
-            step = choice.step
-            lets_through = step is not None and isinstance(step.action, LetThrough)
-            return PassThrough(registry, choice) if lets_through else Answer(registry, choice)
-        if isinstance(choice, Undecided):
-            return choice
-        nobody.append(choice)
-    for registry in registries:
-        if _lets_through(registry, request, place):
-            return PassThrough(registry)
+    registry = registries[0]
+    try:
+        for registry in registries:
+            dialect = registry.dialect
+            if dialect is None:
+                choice = registry.router.choose(request, place, declined, use=use)
+            else:
+                choice = dialect.choose(request, use=use)
+            if isinstance(choice, Taken):
+                step = choice.step
+                lets_through = step is not None and isinstance(step.action, LetThrough)
+                return PassThrough(registry, choice) if lets_through else Answer(registry, choice)
+            if isinstance(choice, Undecided):
+                return choice
+            nobody.append(choice)
+        for registry in registries:
+            if registry.lets_through(request, place):
+                return PassThrough(registry)
+    except BaseException as bug:
+        registry.note(bug)  # a matcher that raises never means "no match"
+        raise
     return _dispatch_unmatched(registries, request, nobody, has_arrived=has_arrived)
 
 
@@ -317,31 +326,6 @@ def _dispatch_unmatched(
     if not spent and any(each.perhaps for each in nobody):
         return Undecided.UNDECIDED
     return Unanswered(registries[0]) if spent or lets_go is None else PassThrough(lets_go)
-
-
-def _choose(
-    registry: Registry,
-    request: Request,
-    place: Canonical,
-    declined: Container[Route],
-    *,
-    use: bool,
-) -> Choice:
-    try:
-        if registry.dialect is not None:
-            return registry.dialect.choose(request, use=use)
-        return registry.router.choose(request, place, declined, use=use)
-    except BaseException as bug:
-        registry.note(bug)  # a matcher that raises never means "no match"
-        raise
-
-
-def _lets_through(registry: Registry, request: Request, place: Canonical) -> bool:
-    try:
-        return registry.lets_through(request, place)
-    except BaseException as bug:
-        registry.note(bug)
-        raise
 
 
 def unmatched_error(
