@@ -134,7 +134,7 @@ async def dropping(seen: Seen, ws: web.WebSocketResponse) -> None:
 async def flood(seen: Seen, ws: web.WebSocketResponse) -> None:
     """Send until the client has gone."""
     with contextlib.suppress(ConnectionResetError):
-        for n in range(100):
+        for n in range(20):
             await ws.send_str(str(n))
             await asyncio.sleep(0.01)
     seen.note("close code", ws.close_code)
@@ -235,6 +235,15 @@ async def vanish(app: App, ws: aiohttp.ClientWebSocketResponse) -> None:
 async def wait_in_vain(app: App, ws: aiohttp.ClientWebSocketResponse) -> None:
     """Receive longer than there is something."""
     await app.attempt("waited", ws.receive(timeout=0.3))
+
+
+def given_up(client: Client) -> Client:
+    """Make a client that waits for what never comes, for less time than a run has patience."""
+
+    async def give_up(app: App) -> None:
+        await asyncio.wait_for(client(app), 0.5)
+
+    return give_up
 
 
 async def expect_other(app: App, ws: aiohttp.ClientWebSocketResponse) -> None:
@@ -618,8 +627,8 @@ WEBSOCKETS: list[Far | Talk] = [
     Talk("a client that expects something else", saying("text", b"\xff"), connect(expect_other)),
     Talk("a client that goes on after the end", listen, connect(after_the_end)),
     Talk("a receive that is given up", echo, connect(cancelled_receiving)),
-    Talk("a heartbeat of the client", listen, connect(wait_in_vain, heartbeat=0.1)),
-    Talk("a heartbeat of the talk", listen, connect(wait_in_vain), {"heartbeat": 0.1}),
+    Talk("a heartbeat of the client", listen, given_up(connect(wait_in_vain, heartbeat=0.1))),
+    Talk("a heartbeat of the talk", listen, given_up(connect(wait_in_vain)), {"heartbeat": 0.1}),
     Talk(
         "a heartbeat of the talk in vain",
         listen,
@@ -749,13 +758,17 @@ APPLICATIONS: list[Far | Talk] = [
     Far("gzip to HEAD", app(compressed(web.ContentCoding.gzip)), ask("HEAD")),
     Far("a stream", app(streaming(b"ab", b"c")), get()),
     Far("a stream of known length", app(streaming(b"ab", b"c", **{"Content-Length": "3"})), get()),
-    Far("a stream that is too short", app(streaming(b"ab", **{"Content-Length": "3"})), get()),
+    Far(
+        "a stream that is too short",
+        app(streaming(b"ab", **{"Content-Length": "3"})),
+        given_up(get()),
+    ),
     Far("a stream that is too long", app(streaming(b"abcd", **{"Content-Length": "3"})), get()),
     Far("a stream without an end of its own", app(streaming(b"ab", eof=False)), get()),
     Far(
         "a stream over HTTP/1.0",
         app(streaming(b"ab")),
-        get(session={"version": aiohttp.HttpVersion10}),
+        given_up(get(session={"version": aiohttp.HttpVersion10})),
     ),
     Far("an error", app(failing(LookupError)), asks(("GET", "/"), ("GET", "/"))),
     Far("a timeout", app(failing(asyncio.TimeoutError)), get()),
