@@ -644,16 +644,6 @@ async def test_a_reset_comes_after_the_bytes_before_it():
     assert ["made", b"half a bo", RESET] == near.events
 
 
-async def test_a_reset_may_take_what_was_not_read_with_it():
-    """drop_writes, as the network does with a RST."""
-    near, far = connect()
-    far.transport.write(b"lost")
-    far.transport.drop_writes()
-    far.transport.reset()
-    await turns()
-    assert ["made", RESET] == near.events
-
-
 async def test_aborting_ends_both_sides():
     """abort() is told as a lost connection without an error."""
     near, far = connect()

@@ -298,18 +298,11 @@ def in_loop(loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
     """Do something where a loop's objects may be touched: in its thread, or when it rests."""
     if loop.is_closed():
         return
-    if loop.is_running() and not _runs_here(loop):
+    if loop.is_running() and asyncio._get_running_loop() is not loop:
         with contextlib.suppress(RuntimeError):  # it was closed meanwhile
             loop.call_soon_threadsafe(act)
     else:
         act()
-
-
-def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
 
 
 def _authorise_with_proxy(req: ClientRequest, proxy: URL) -> None:

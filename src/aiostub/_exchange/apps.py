@@ -335,7 +335,7 @@ def clean_up_now(registry: Registry) -> None:
     """Clean up what a stub has started, as far as it can be done without an event loop."""
     apps, registry.apps = list(registry.apps.values()), {}
     for app in apps:
-        if app.loop is _loop_here():
+        if app.loop is asyncio._get_running_loop():
             app.leave()
         elif app.loop.is_running():
             _wait_for_other_thread(app)
@@ -364,14 +364,7 @@ def _clean_up_at_rest(app: RunningApp) -> None:
         return
     if app.loop.is_closed():
         app.cannot_clean_up("its event loop is closed")
-    elif _loop_here() is not None:
+    elif asyncio._get_running_loop() is not None:
         app.cannot_clean_up("its event loop does not run any more")
     else:
         app.loop.run_until_complete(app.left())
-
-
-def _loop_here() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

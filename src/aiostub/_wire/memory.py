@@ -155,11 +155,6 @@ class MemoryTransport(asyncio.Transport):
         reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
         self._leave(None, reset)
 
-    def drop_writes(self) -> None:
-        """Forget what the other end has not read yet, as the network does with a RST."""
-        self.peer._inbox.clear()
-        self.peer._inbox_size = 0
-
     def finish(self, data: bytes) -> None:
         """Hand the last bytes and the end of the connection on inside of this very call.
 
