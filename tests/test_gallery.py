@@ -21,7 +21,8 @@ import aiohttp
 import pytest
 
 import aiostub
-from aiostub import AiostubError, _explain
+from aiostub import AiostubError
+from aiostub._explain import texts
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "gallery.md"
 AIOHTTP = tuple(int(part) for part in aiohttp.__version__.split(".")[:2])
@@ -462,9 +463,9 @@ def recorded(monkeypatch):
 
         return record
 
-    for name in _explain.__all__:
+    for name in texts.__all__:
         if name.islower() and name not in PARTS:
-            monkeypatch.setattr(_explain, name, recording(name, getattr(_explain, name)))
+            monkeypatch.setattr(texts, name, recording(name, getattr(texts, name)))
     return names
 
 
@@ -476,8 +477,8 @@ async def test_the_gallery_is_up_to_date_and_complete(page, recorded):
     if REWRITE:
         PAGE.write_text(page, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page, "stale: run `make gallery`"
-    texts = {name for name in _explain.__all__ if name.islower()} - PARTS
-    assert set() == texts - recorded
+    written = {name for name in texts.__all__ if name.islower()} - PARTS
+    assert set() == written - recorded
 
 
 @pytest.mark.parametrize("name", ["UnmatchedRequest", "UnsatisfiedStub", "LeakWarning"])

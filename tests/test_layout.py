@@ -29,7 +29,7 @@ ORDER = (
     "matchers",
     *folder("_matching", "request", "needle", "pattern"),
     *folder("_answers", "reply", "failure", "steps"),
-    "_explain",
+    *folder("_explain", "texts"),
     "_log",
     "_log.frames",
     "script",
@@ -53,7 +53,7 @@ ORDER = (
     "migrate",
 )
 # Up to here it is data in, data out: nothing runs on an event loop, nothing knows a session.
-PURE = ORDER[: ORDER.index("_explain") + 1]
+PURE = ORDER[: ORDER.index("_log")]
 EVENT_LOOPS = {"aiohttp", "anyio", "asyncio"}
 # It makes aiohttp's own exceptions, of which there is no second definition.
 MAY_KNOW_AIOHTTP = {"_answers.failure"}

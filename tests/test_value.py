@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
+import typing
 from typing import ClassVar
 
 import pytest
 
-from aiostub._value import Individual, Value
+from aiostub._value import Individual, NamedTuple, Value
 
 
 class Point(Value):
@@ -88,3 +89,79 @@ def test_a_value_is_taken_apart_by_match():
     match Point(1, 2):
         case Point(x, y):
             assert (1, 2) == (x, y)
+
+
+class Size(NamedTuple):
+    """Be so large."""
+
+    width: int
+    height: int = 1
+    depth: int = 2
+
+    @property
+    def area(self):
+        """Multiply."""
+        return self.width * self.height
+
+
+class Standard(typing.NamedTuple):
+    """Be what the standard library makes of the same names."""
+
+    width: int
+    height: int = 1
+    depth: int = 2
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        ((3,), {}),
+        ((3, 4), {}),
+        ((3, 4, 5), {}),
+        ((3,), {"depth": 4}),
+        ((), {"depth": 4, "width": 3}),
+    ],
+)
+def test_a_named_tuple_is_made_as_the_standard_librarys(args, named):
+    """By place or name, with its defaults."""
+    made, expected = Size(*args, **named), Standard(*args, **named)
+    assert tuple(expected) == made
+    assert (expected.width, expected.height, expected.depth) == (
+        made.width,
+        made.height,
+        made.depth,
+    )
+    assert expected._asdict() == made._asdict()
+    assert repr(expected).replace("Standard", "Size") == repr(made)
+    assert expected._replace(width=9) == made._replace(width=9)
+    assert hash(expected) == hash(made)
+
+
+@pytest.mark.parametrize(
+    ("args", "named"), [((), {}), ((1, 2, 3, 4), {}), ((1,), {"width": 1}), ((1,), {"x": 1})]
+)
+def test_a_named_tuple_refuses_what_does_not_fit(args, named):
+    """Too few, too many, twice, or another name."""
+    with pytest.raises(TypeError, match="Size: expected width, height, depth"):
+        Size(*args, **named)
+
+
+def test_a_named_tuple_has_what_its_class_has_and_nothing_more():
+    """Its own methods and the patterns of ``match``; no place for anything else."""
+    size = Size(3, 4)
+    match size:
+        case Size(width, height, depth):
+            assert (3, 4, 2, 12) == (width, height, depth, size.area)
+    with pytest.raises(AttributeError):
+        size.width = 1
+    assert not hasattr(size, "__dict__")
+    assert Standard._fields == Size._fields
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+def test_a_named_tuple_can_be_copied(again):
+    """With its class."""
+    copied = again(Size(3))
+    assert (Size(3), Size) == (copied, type(copied))

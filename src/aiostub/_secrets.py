@@ -42,12 +42,13 @@ _PLACES: Final = tuple(
 )
 _PLAIN_KEYS: Final = frozenset({"key", "sig", "auth", "pass", "hmac"})
 _URL_HEADERS: Final = frozenset({"content-location", "link", "location", "origin", "referer"})
-_USERINFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
-_PAIR: Final = re.compile(r"(?<=[?&;#])([^=&;#?\s]+)=([^&#\s]*)")
-_FORM: Final = re.compile(r"[^=&\s{}<>\"]+=[^\s{}<>\"]*")
-_JSON_PAIR: Final = re.compile(
-    r"""(" ( (?: [^"\\] | \\. )+ ) " \s* : \s*) (?: " (?: [^"\\] | \\. )* "? | [^\s,\[\]{}"]+ )""",
-    re.VERBOSE,
+# Compiled when they are first used: most tests pass, and write no text.
+_USERINFO: Final = r"(?<=://)[^/?#\s]*@"
+_PAIR: Final = r"(?<=[?&;#])([^=&;#?\s]+)=([^&#\s]*)"
+_FORM: Final = r"[^=&\s{}<>\"]+=[^\s{}<>\"]*"
+_JSON_PAIR: Final = (
+    r"""(?x)(" ( (?: [^"\\] | \\. )+ ) " \s* : \s*)"""
+    r""" (?: " (?: [^"\\] | \\. )* "? | [^\s,\[\]{}"]+ )"""
 )
 
 
@@ -58,7 +59,7 @@ def mask_url(url: str) -> str:
     become ``***``, also a value that is a URL with such a thing in it; everything
     else stays as it is.
     """
-    return _PAIR.sub(_masked_pair, _USERINFO.sub(f"{_MASK}@", url))
+    return re.sub(_PAIR, _masked_pair, re.sub(_USERINFO, f"{_MASK}@", url))
 
 
 def mask_header(name: str, value: str) -> str:
@@ -131,8 +132,8 @@ def mask_body(text: str) -> str:
     try:
         value = json.loads(text)
     except ValueError:
-        masked = _JSON_PAIR.sub(_masked_json_pair, text)  # it may be cut, or in lines
-        return mask_url(f"?{masked}")[1:] if _FORM.fullmatch(masked) else mask_url(masked)
+        masked = re.sub(_JSON_PAIR, _masked_json_pair, text)  # it may be cut, or in lines
+        return mask_url(f"?{masked}")[1:] if re.fullmatch(_FORM, masked) else mask_url(masked)
     masked_value = mask_json(value)
     return text if masked_value == value else json.dumps(masked_value, ensure_ascii=False)
 

@@ -13,16 +13,12 @@ from yarl import URL
 from aiostub import _explain
 from aiostub._boundary import interception
 from aiostub._boundary.connector import in_loop
-from aiostub._boundary.injected import InjectedConnector
-from aiostub._decorator import decorate, decorate_class
 from aiostub._log.assertions import CallAssertions
 from aiostub._matching.pattern import Pattern, build_rules, origin_of
-from aiostub._routing.mount import Mount, check_application
 from aiostub._routing.registry import Registry, UnmatchedMode
 from aiostub._routing.route import Place, Route
-from aiostub._routing.websocket import MAX_MESSAGE_SIZE, Handshake, WebSocketRoute
+from aiostub._value import UNSET
 from aiostub.exceptions import RouteError, StubStateError
-from aiostub.typing import UNSET
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,12 +26,16 @@ if TYPE_CHECKING:
     from aiohttp import web
     from typing_extensions import Self, Unpack
 
+    from aiostub._boundary.injected import InjectedConnector
     from aiostub._log.calls import Log
     from aiostub._matching.request import Request
+    from aiostub._routing.websocket import WebSocketRoute
     from aiostub._sockets.site import Authority, Site
     from aiostub.typing import Conditions
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_MAX_MESSAGE_SIZE = 4 * 1024 * 1024  # aiohttp's own default
 
 
 class Stub(CallAssertions):
@@ -199,6 +199,11 @@ class Stub(CallAssertions):
         Args:
             target: ``def``, ``async def``, a generator of either kind (a fixture), or a class.
         """
+        from aiostub._decorator import (  # noqa: PLC0415 - it is loaded only if used
+            decorate,
+            decorate_class,
+        )
+
         wrap = decorate_class if isinstance(target, type) else decorate
         return cast("Decorated", wrap(target, self._fresh, self._param))
 
@@ -208,6 +213,10 @@ class Stub(CallAssertions):
         Args:
             **kwargs: the keywords of `aiohttp.TCPConnector`.
         """
+        from aiostub._boundary.injected import (  # noqa: PLC0415 - it is loaded only if used
+            InjectedConnector,
+        )
+
         connector = InjectedConnector(self._registry, self._connector_closed, **kwargs)
         self._connectors.add(connector)
         return connector
@@ -376,7 +385,7 @@ class Stub(CallAssertions):
         protocols: Iterable[str] | None = None,
         compress: bool = True,
         heartbeat: float | None = None,
-        max_msg_size: int = MAX_MESSAGE_SIZE,
+        max_msg_size: int = _MAX_MESSAGE_SIZE,
         reply_headers: Any = None,
         first: bool = False,
         **match: Unpack[Conditions],
@@ -396,6 +405,11 @@ class Stub(CallAssertions):
         Raises:
             RouteError: an argument is wrong; the text names it.
         """
+        from aiostub._routing.websocket import (  # noqa: PLC0415 - it is loaded only if used
+            Handshake,
+            WebSocketRoute,
+        )
+
         handshake = Handshake.of(
             protocols,
             compress=compress,
@@ -425,6 +439,11 @@ class Stub(CallAssertions):
         Raises:
             RouteError: *origin* is none, or *app* no application.
         """
+        from aiostub._routing.mount import (  # noqa: PLC0415 - it is loaded only if used
+            Mount,
+            check_application,
+        )
+
         check_application(app)
         pattern, make = Pattern.of_origin(origin), partial(Mount, app=app)
         return self._registry.router.add(pattern, Place.of_caller(), first=first, make=make)

@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 __all__ = ["Watch", "current", "exchange"]
 
 
-class Watch(Protocol):
-    """Be told what a test does."""
+if TYPE_CHECKING:
 
-    def stub_started(self, registry: Any) -> None:
-        """Learn of a stub, by what it knows."""
+    class Watch(Protocol):
+        """Be told what a test does."""
 
-    def sender(self) -> Any:
-        """Return who makes the client call that begins now."""
+        def stub_started(self, registry: Any) -> None:
+            """Learn of a stub, by what it knows."""
 
-    def connector_used(self, connector: BaseConnector) -> None:
-        """Learn of a connector that meets a stub for the first time."""
+        def sender(self) -> Any:
+            """Return who makes the client call that begins now."""
 
-    def connector_closed(self, connector: BaseConnector) -> None:
-        """Learn that a connector is closed while a stub is started."""
+        def connector_used(self, connector: BaseConnector) -> None:
+            """Learn of a connector that meets a stub for the first time."""
+
+        def connector_closed(self, connector: BaseConnector) -> None:
+            """Learn that a connector is closed while a stub is started."""
 
 
 current: Watch | None = None

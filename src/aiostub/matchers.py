@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, time, timedelta
 from json import dumps, loads
-from numbers import Number
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
@@ -76,19 +75,33 @@ def partial(expected: Mapping[Any, Any]) -> Partial:
 # -- one value -------------------------------------------------------------------------
 
 # Values of these types are data, though some have an `==` of their own.
-SCALARS: Final = (type(None), str, Number, date, time, timedelta, UUID, PurePath)
+_NUMBERS: Final = (int, float, complex)
+_SCALARS: Final = (type(None), str, *_NUMBERS, date, time, timedelta, UUID, PurePath)
 _DATA: Final = (
-    *SCALARS,
+    *_SCALARS,
     *(bytes, bytearray, memoryview),
     *(Mapping, list, tuple, set, frozenset, Partial),
 )
+
+
+def is_scalar(value: object) -> bool:
+    """Tell a single value of data, as text and numbers are."""
+    return isinstance(value, _SCALARS) or _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    # Who makes another kind of number has imported this; we would do so for nothing.
+    numbers = sys.modules.get("numbers")
+    return isinstance(value, _NUMBERS if numbers is None else numbers.Number)
 
 
 def is_matcher(value: object) -> bool:
     """Tell what compares in a way of its own from data, and from what compares in none."""
     if isinstance(value, re.Pattern):
         return isinstance(value.pattern, str)
-    return not isinstance(value, _DATA) and type(value).__eq__ is not object.__eq__
+    if isinstance(value, _DATA) or _is_number(value):
+        return False
+    return type(value).__eq__ is not object.__eq__
 
 
 def is_expected_text(value: object) -> bool:
@@ -266,7 +279,7 @@ def _equals_json(expected: object, actual: object) -> bool:
     if isinstance(expected, re.Pattern):
         return isinstance(actual, str) and expected.fullmatch(actual) is not None
     # Python has True == 1; in JSON, true is no number.
-    if isinstance(expected, Number) and isinstance(expected, bool) != isinstance(actual, bool):
+    if _is_number(expected) and isinstance(expected, bool) != isinstance(actual, bool):
         return False
     return bool(expected == actual)
 

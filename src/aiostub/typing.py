@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from aiostub._value import UNSET, Unset
 
 if TYPE_CHECKING:
     from aiostub._answers.reply import Compression, Pairs
     from aiostub._matching.request import Request
     from aiostub.faults import Fault
 
-
-class Unset(enum.Enum):
-    """Tell an argument that was not given from ``None``, which is a value of its own."""
-
-    UNSET = "UNSET"
-
-    def __repr__(self) -> str:
-        return "UNSET"
-
-
-UNSET: Final[Literal[Unset.UNSET]] = Unset.UNSET
+__all__ = ["UNSET", "BodyArguments", "Conditions", "HeadArguments", "Unset"]
 
 
 class Conditions(TypedDict, total=False):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from aiostub._value import Individual, Value
 
@@ -116,9 +116,7 @@ class Serve(Individual):
         return self.said
 
 
-Action = Union[  # noqa: UP007 - evaluated on 3.10
-    Send, Deliver, Fail, Ask, FireTimer, Hang, LetThrough, Serve
-]
+Action: TypeAlias = "Send | Deliver | Fail | Ask | FireTimer | Hang | LetThrough | Serve"
 
 
 class Step:

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from threading import Lock
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from aiostub import _explain
-from aiostub._log.frames import Frame, Frames
 from aiostub._matching.pattern import Match, Pattern, canonical
-from aiostub.typing import UNSET
+from aiostub._value import UNSET, NamedTuple
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from yarl import URL
 
+    from aiostub._log.frames import Frame, Frames
     from aiostub._matching.request import Request
     from aiostub._routing.route import Route
 
@@ -45,16 +45,18 @@ class Origin(NamedTuple):
     kwargs: Mapping[str, Any] = MappingProxyType({})
 
 
-class Responding(Protocol):
-    """Know the response of a request that is in flight."""
+if TYPE_CHECKING:
 
-    @property
-    def response(self) -> ClientResponse | None:
-        """Return aiohttp's response, whether its head is there or not."""
+    class Responding(Protocol):
+        """Know the response of a request that is in flight."""
 
-    @property
-    def broken(self) -> BaseException | None:
-        """Return the exception that its body ended with, if it did."""
+        @property
+        def response(self) -> ClientResponse | None:
+            """Return aiohttp's response, whether its head is there or not."""
+
+        @property
+        def broken(self) -> BaseException | None:
+            """Return the exception that its body ended with, if it did."""
 
 
 class Call:
@@ -130,6 +132,8 @@ class Call:
     @property
     def frames(self) -> Frames:
         """Return what went over the WebSocket, if it is one; also while it is open."""
+        from aiostub._log.frames import Frames  # noqa: PLC0415 - for those who have a WebSocket
+
         return Frames(self._frames)
 
     @property

@@ -19,18 +19,16 @@ from http.cookies import Morsel
 from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import unquote
 
 from yarl import URL
 
-from aiostub._matching.needle import needle_of
 from aiostub._matching.request import FormValue, Request, decoded_body, is_form, parsed_json
 from aiostub._secrets import mask_body, mask_cookie, mask_header
-from aiostub._value import Individual, Value
+from aiostub._value import UNSET, Individual, NamedTuple, Value
 from aiostub.exceptions import RouteError
 from aiostub.matchers import (
-    SCALARS,
     Named,
     Partial,
     difference,
@@ -39,12 +37,12 @@ from aiostub.matchers import (
     is_any,
     is_expected_text,
     is_matcher,
+    is_scalar,
     json_differences,
     named_differences,
     read_json,
     shown,
 )
-from aiostub.typing import UNSET
 
 __all__ = [
     "REST",
@@ -184,7 +182,7 @@ class _Rest(enum.Enum):
 
 
 REST: Final[Literal[_Rest.REST]] = _Rest.REST
-Segment: TypeAlias = str | Literal[_Rest.REST] | None  # None: there is a placeholder in it
+Segment: TypeAlias = "str | Literal[_Rest.REST] | None"  # None: there is a placeholder in it
 
 
 class _Address(Value):
@@ -292,7 +290,7 @@ class _Origin(Value):
         return _NOTHING_CAPTURED
 
 
-_Target: TypeAlias = _Address | _Search | _Everywhere | _Origin
+_Target: TypeAlias = "_Address | _Search | _Everywhere | _Origin"
 
 
 # -- reading a URL ---------------------------------------------------------------------
@@ -304,7 +302,7 @@ class _Placeholder(Value):
     stand_in: str  # plain letters and digits, so that yarl leaves it alone
 
 
-_BRACES: Final = re.compile(r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|(?P<open>\{)")
+_BRACES: Final = r"\{\{|\}\}|\{(?P<inside>[^{}]*)\}|(?P<open>\{)"
 
 
 def _with_stand_ins(text: str) -> tuple[str, tuple[_Placeholder, ...]]:
@@ -325,7 +323,7 @@ def _with_stand_ins(text: str) -> tuple[str, tuple[_Placeholder, ...]]:
         placeholders.append(placeholder)
         return placeholder.stand_in
 
-    replaced = _BRACES.sub(replace, text)
+    replaced = re.sub(_BRACES, replace, text)
     _refuse_doubles([placeholder.name for placeholder in placeholders], text)
     return replaced, tuple(placeholders)
 
@@ -821,7 +819,7 @@ def _read_predicate(argument: str, predicate: object) -> Callable[[Request], obj
     return predicate
 
 
-_Condition: TypeAlias = _Handshake | _Headers | _Cookies | _Json | _RawBody | _Form | _Where
+_Condition: TypeAlias = "_Handshake | _Headers | _Cookies | _Json | _RawBody | _Form | _Where"
 
 
 def _read_data(data: object) -> _RawBody | _Form:
@@ -851,7 +849,7 @@ def _read_fields(pairs: Iterable[tuple[object, object]]) -> Named:
 
 
 def _field_value(name: str, value: object) -> object:
-    if isinstance(value, tuple) and len(value) == 2 and not isinstance(value[1], SCALARS):
+    if isinstance(value, tuple) and len(value) == 2 and not is_scalar(value[1]):
         return _file(name, *value)
     if isinstance(value, (list, tuple)):
         return [_field_value(name, item) for item in value]
@@ -859,7 +857,7 @@ def _field_value(name: str, value: object) -> object:
         return bytes(value)
     if is_expected_text(value):
         return value
-    if isinstance(value, SCALARS):
+    if is_scalar(value):
         return str(value)  # as urlencode() does for aiohttp
     raise RouteError(f"data: {name}: expected a str, bytes or a matcher, got {shown(value)}")
 
@@ -963,7 +961,7 @@ class Pattern(Individual):
             exact=exact,
             place=place,
             template=_template(target),
-            needle=needle_of(target.pattern) if isinstance(target, _Search) else "",
+            needle=_needle(target),
             _target=target,
             _query=query,
             _conditions=(*((_Handshake(),) if websocket else ()), *_read_conditions(given)),
@@ -1050,13 +1048,14 @@ def _find(target: _Target, request: Request, canonical: Canonical) -> Mapping[st
     return _NOTHING_CAPTURED
 
 
-_IS_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+_METHOD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 
 
 def _read_method(method: object) -> str | None:
-    if method is None:
-        return None
-    if not isinstance(method, str) or not _IS_METHOD(method):
+    if method is None or (type(method) is str and method in _METHODS):
+        return method
+    if not isinstance(method, str) or not re.fullmatch(_METHOD, method):
         raise RouteError(f"method: expected the name of a method, got {shown(method)}")
     return method.upper()
 
@@ -1098,6 +1097,14 @@ def _template(target: _Target) -> Template | None:
     if isinstance(target.host, _Shape):
         return Template(target.scheme, host, target.port, tuple(path.split("/")))
     return None
+
+
+def _needle(target: _Target) -> str:
+    if not isinstance(target, _Search):
+        return ""
+    from aiostub._matching.needle import needle_of  # noqa: PLC0415 - for those who have a regex
+
+    return needle_of(target.pattern)
 
 
 def _written(url: object) -> str:
@@ -1241,12 +1248,12 @@ class _Prefix(Value):
 
 
 _STAR: Final = "zz9star9zz"  # stands in for `*`, so that yarl leaves it alone
-_HAS_SCHEME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]*://").match
+_SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.\-]*://"
 
 
 def _read_prefix(written: str) -> _Prefix:
     text = written.strip().replace("*", _STAR)
-    has_scheme = _HAS_SCHEME(text) is not None
+    has_scheme = re.match(_SCHEME, text) is not None
     if not has_scheme:
         text = f"http://[{text}]" if text.count(":") > 1 and "[" not in text else f"http://{text}"
     url = _parsed("passthrough", text, written)

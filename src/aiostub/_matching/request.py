@@ -15,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from email.feedparser import BytesFeedParser
 from email.message import Message
-from email.policy import Policy, compat32
 from email.utils import collapse_rfc2231_value
 from http.cookies import SimpleCookie
 from importlib import import_module
@@ -30,6 +29,7 @@ from aiostub._value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from email.policy import Policy
 
     import aiohttp
     from yarl import URL
@@ -350,7 +350,7 @@ def _parts(content_type: Message, body: bytes) -> tuple[Part, ...]:
         return ()
     made = count()
 
-    def message(policy: Policy = compat32) -> Message:
+    def message(policy: Policy) -> Message:
         # The parser makes one for a trial, then the whole, then the parts.
         return (Message if next(made) < 2 else _RawPart)(policy)
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from aiostub import _explain
 from aiostub._answers.steps import LetThrough
@@ -28,7 +28,7 @@ from aiostub._matching.pattern import (
 )
 from aiostub._routing.route import Place
 from aiostub._routing.router import Choice, NoAnswer, Router, Taken
-from aiostub._routing.test_servers import is_loopback, is_test_server, own_ports
+from aiostub._value import NamedTuple
 from aiostub.exceptions import RouteError, UnmatchedRequest, UnsatisfiedStub
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from aiostub._matching.request import Request
     from aiostub._routing.route import Route
 
-UnmatchedMode = Literal["error", "passthrough"]
+UnmatchedMode: TypeAlias = 'Literal["error", "passthrough"]'
 
 
 class PassThrough(NamedTuple):
@@ -64,27 +64,29 @@ class Unanswered(NamedTuple):
     registry: Registry
 
 
-Decision = Union[Answer, PassThrough, Unanswered, Undecided]  # noqa: UP007 - evaluated on 3.10
+Decision: TypeAlias = "Answer | PassThrough | Unanswered | Undecided"
 
 
-class Dialect(Protocol):
-    """Speak another library's words over a stub: take its client calls, choose its answers.
+if TYPE_CHECKING:
 
-    A registry with a dialect is asked through it instead of through its routes.
-    """
+    class Dialect(Protocol):
+        """Speak another library's words over a stub: take its client calls, choose its answers.
 
-    async def call(
-        self,
-        session: ClientSession,
-        method: str,
-        url: Any,
-        kwargs: dict[str, Any],
-        way: Way,
-    ) -> ClientResponse:
-        """Do what ``ClientSession._request`` does."""
+        A registry with a dialect is asked through it instead of through its routes.
+        """
 
-    def choose(self, request: Request, *, use: bool) -> Choice:
-        """Say who answers a request at the network boundary."""
+        async def call(
+            self,
+            session: ClientSession,
+            method: str,
+            url: Any,
+            kwargs: dict[str, Any],
+            way: Way,
+        ) -> ClientResponse:
+            """Do what ``ClientSession._request`` does."""
+
+        def choose(self, request: Request, *, use: bool) -> Choice:
+            """Say who answers a request at the network boundary."""
 
 
 class Way(NamedTuple):
@@ -319,6 +321,8 @@ def _dispatch_unmatched(
     What a used-up route would have answered is unmatched, never silently real; where that shows
     only when more has arrived, the decision waits.
     """
+    from aiostub._routing.test_servers import is_test_server  # noqa: PLC0415 - if a route is missing
+
     lets_go = next((r for r in registries if r.unmatched == "passthrough"), None)
     if lets_go is None and not has_arrived and is_test_server(request.url):
         lets_go = registries[0]
@@ -337,6 +341,8 @@ def unmatched_error(
     has_arrived: bool = False,
 ) -> UnmatchedRequest:
     """Make the error of a request that nobody answers, and remember it in the innermost stub."""
+    from aiostub._routing.test_servers import is_loopback  # noqa: PLC0415 - if a route is missing
+
     nears = [near for registry in registries for near in _nears(registry, request, declined)]
     if registries[0].is_guard:
         text = _explain.guarded(
@@ -361,6 +367,11 @@ def unmatched_error(
 
 def _base(registry: Registry, request: Request, *, has_arrived: bool) -> str | None:
     """Return what code is written relative to: no route can know the port of a socket of ours."""
+    from aiostub._routing.test_servers import (  # noqa: PLC0415 - if a route is missing
+        is_loopback,
+        own_ports,
+    )
+
     if registry.base_url is not None:
         return str(registry.base_url)
     to_socket = has_arrived and is_loopback(request.url) and request.url.port in own_ports

@@ -15,17 +15,19 @@ import heapq
 from bisect import insort
 from collections.abc import Callable, Container, Iterable
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, Union
+from typing import TYPE_CHECKING, TypeAlias
 
-from aiostub._matching.pattern import Canonical, Match, Pattern, Undecided
+from aiostub._matching.pattern import Match, Undecided
 from aiostub._routing.index import Index, by_order
 from aiostub._routing.route import Place, Route
+from aiostub._value import NamedTuple
 
 if TYPE_CHECKING:
     from yarl import URL
 
     from aiostub._answers.steps import Step
     from aiostub._log.calls import Log
+    from aiostub._matching.pattern import Canonical, Pattern
     from aiostub._matching.request import Request
 
 
@@ -47,7 +49,7 @@ class NoAnswer(NamedTuple):
     perhaps: bool = False
 
 
-Choice = Union[Taken, NoAnswer, Undecided]  # noqa: UP007 - evaluated on 3.10
+Choice: TypeAlias = "Taken | NoAnswer | Undecided"
 
 
 class Router:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from aiostub._routing.route import Place
     from aiostub._routing.router import Router
 
-MAX_MESSAGE_SIZE = 4 * 1024 * 1024  # aiohttp's own default
-
 # What ends a task or the event loop, and says nothing about the function that it comes out of.
 NO_VERDICT = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 

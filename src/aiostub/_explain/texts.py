@@ -24,6 +24,7 @@ from aiostub._value import Value
 __all__ = [
     "Compared",
     "Fix",
+    "FrameRow",
     "Missed",
     "Near",
     "Row",
