@@ -354,7 +354,7 @@ def _parts(content_type: Message, body: bytes) -> tuple[Part, ...]:
         # The parser makes one for a trial, then the whole, then the parts.
         return (Message if next(made) < 2 else _RawPart)(policy)
 
-    parser = BytesFeedParser(message)
+    parser = BytesFeedParser(message)  # type: ignore[arg-type] # it gives the policy by name
     parser.feed(b"Content-Type: " + str(content_type["Content-Type"]).encode() + b"\r\n\r\n")
     parser.feed(body)
     root = parser.close()
