@@ -1213,3 +1213,55 @@ async def test_an_upload_matches_in_every_spelling(through_aiohttp):
         re.compile("form-data"),
     ):
         assert {} == ask(request, data=expected)
+
+
+URL_OF_ALL = "https://api.example.com/users/{id}?page=2"
+
+
+def test_the_pattern_of_a_plain_url_is_read_once():
+    """Every test of a suite registers the same URLs; what has been read of one cannot change."""
+    pattern = Pattern.build("GET", URL_OF_ALL)
+    assert pattern is Pattern.build("GET", URL_OF_ALL)
+    assert pattern is Pattern.build("get", "".join(URL_OF_ALL), headers=None, data=None)
+
+
+@pytest.mark.parametrize(
+    ("url", "arguments"),
+    [
+        (URL(URL_OF_ALL), {}),
+        (enum.Enum("Urls", {"ALL": URL_OF_ALL}, type=str).ALL, {}),
+        (re.compile("users"), {}),
+        (URL_OF_ALL, {"params": {"a": "1"}}),
+        (URL_OF_ALL, {"headers": {"a": "1"}}),
+        (URL_OF_ALL, {"cookies": {"a": "1"}}),
+        (URL_OF_ALL, {"json": {}}),
+        (URL_OF_ALL, {"data": b""}),
+        (URL_OF_ALL, {"where": bool}),
+        (URL_OF_ALL, {"websocket": True}),
+    ],
+)
+def test_a_pattern_in_which_more_stands_than_a_plain_url_is_read_anew(url, arguments):
+    """A matcher may remember what it was asked, and a dict may have been changed."""
+    Pattern.build("GET", URL_OF_ALL)
+    built = Pattern.build("GET", url, **arguments)
+    assert built is not Pattern.build("GET", url, **arguments)
+    assert built is not Pattern.build("GET", URL_OF_ALL)
+
+
+@pytest.mark.parametrize("base_url", [None, "http://a.test/", URL("http://a.test/b/")])
+@pytest.mark.parametrize("method", ["GET", "POST", None])
+def test_one_url_is_another_under_another_base_and_with_another_method(base_url, method):
+    """The pattern says what was asked for, whatever was read before."""
+    for other_base, other_method in [("http://other.test/", "GET"), (None, "PUT")]:
+        Pattern.build(other_method, "/x", base_url=other_base)
+    pattern = Pattern.build(method, "/x", base_url=base_url)
+    path = "/x"
+    expected = (None, None, None, path) if base_url is None else canonical(URL("http://a.test/x"))
+    assert (method, expected) == (pattern.method, pattern.exact or pattern.place)
+
+
+def test_a_wrong_url_is_wrong_each_time():
+    """An error is not remembered as if it were an answer."""
+    for _ in range(2):
+        with pytest.raises(RouteError, match="needs both a scheme and a host"):
+            Pattern.build("GET", "https://")

@@ -22,7 +22,6 @@ else:
         return lambda kind: kind
 
 
-_set = object.__setattr__
 _new_tuple = tuple.__new__
 
 
@@ -52,8 +51,9 @@ class _Slotted(type):
             "_defaults": defaults,
         }
         made = super().__new__(cls, name, bases, {**namespace, **own})
-        setters = tuple(vars(made)[field].__set__ for field in fields)
+        setters = {field: vars(made)[field].__set__ for field in fields}
         type.__setattr__(made, "_setters", setters)
+        type.__setattr__(made, "_in_order", tuple(setters.values()))
         return made
 
 
@@ -63,26 +63,27 @@ class Value(metaclass=_Slotted):
 
     if TYPE_CHECKING:
         _defaults: ClassVar[dict[str, Any]]
+        _setters: ClassVar[dict[str, Any]]
         __match_args__: ClassVar[tuple[str, ...]]
     else:
 
         def __init__(self, *args: Any, **named: Any) -> None:
             names = self.__slots__
             if len(args) == len(names) and not named:  # a third of the time, and most are made so
-                for set_field, value in zip(self._setters, args):  # noqa: B905 - as just seen
+                for set_field, value in zip(self._in_order, args):  # noqa: B905 - as just seen
                     set_field(self, value)
                 return
             given = {**self._defaults, **dict(zip(names, args, strict=False)), **named}
             if len(args) > len(names) or given.keys() != self._names:
                 message = f"{type(self).__name__}: expected {', '.join(names)}"
                 raise TypeError(message)
-            for name, value in given.items():
-                _set(self, name, value)
+            self._fill(**given)
 
     def _fill(self, **values: Any) -> None:
         """Set fields, from a constructor alone."""
+        setters = self._setters
         for name, value in values.items():
-            _set(self, name, value)
+            setters[name](self, value)
 
     def but(self, **changes: Any) -> Self:
         """Copy the value with some of its fields changed."""

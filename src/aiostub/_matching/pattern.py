@@ -492,6 +492,9 @@ class _Query(Value):
         return named_differences(self.expected, _multi(actual), whole=self.whole)
 
 
+_NO_QUERY: Final = _Query(MappingProxyType({}), whole=True, plain=())
+
+
 def _multi(pairs: Iterable[tuple[str, Any]]) -> dict[str, list[Any]]:
     gathered: dict[str, list[Any]] = {}
     for name, value in pairs:
@@ -504,7 +507,9 @@ def _read_query(target: _Target, own: _Pairs, params: object) -> _Query | None:
     if is_any(params):
         return None
     if params is UNSET or params is None:
-        return _whole_query(own, ()) if isinstance(target, _Address) else None
+        if not isinstance(target, _Address):
+            return None
+        return _whole_query(own, ()) if own else _NO_QUERY
     if isinstance(params, Partial):
         expected = gathered([*own, *_read_params(params.expected)])
         return _Query(expected, whole=False, plain=None)
@@ -938,34 +943,22 @@ class Pattern(Individual):
         Raises:
             RouteError: an argument is wrong; the text names it.
         """
-        known_method = _read_method(method)
-        target, own = _read_url(url, base_url)
-        query = _read_query(target, own, params)
         given = {
-            "params": params,
-            "headers": UNSET if headers is None else headers,
-            "cookies": UNSET if cookies is None else cookies,
-            "json": json,
-            "data": UNSET if data is None else data,
-            "where": UNSET if where is None else where,
+            name: value
+            for name, value in (
+                ("params", params),
+                ("headers", UNSET if headers is None else headers),
+                ("cookies", UNSET if cookies is None else cookies),
+                ("json", json),
+                ("data", UNSET if data is None else data),
+                ("where", UNSET if where is None else where),
+            )
+            if value is not UNSET
         }
-        exact, place = _looked_up(target, query)
-        return cls(
-            method=known_method,
-            verb="ws" if websocket else known_method or "any",
-            url_text=_written(url),
-            # Taken now: some matchers (dirty-equals) change their repr when they are asked.
-            conditions_text=", ".join(
-                f"{name}={shown(value)}" for name, value in given.items() if value is not UNSET
-            ),
-            exact=exact,
-            place=place,
-            template=_template(target),
-            needle=_needle(target),
-            _target=target,
-            _query=query,
-            _conditions=(*((_Handshake(),) if websocket else ()), *_read_conditions(given)),
-        )
+        known_method = _read_method(method)
+        if type(url) is str and not given and not websocket:
+            return _plain_pattern(known_method, url, base_url)
+        return _read_pattern(known_method, url, base_url, given, websocket=websocket)
 
     @classmethod
     def of_origin(cls, origin: object) -> Pattern:
@@ -1040,6 +1033,41 @@ class Pattern(Individual):
         return match if decided else UNDECIDED
 
 
+def _read_pattern(
+    method: str | None,
+    url: object,
+    base_url: str | URL | None,
+    given: Mapping[str, object],
+    *,
+    websocket: bool,
+) -> Pattern:
+    target, own = _read_url(url, base_url)
+    query = _read_query(target, own, given.get("params", UNSET))
+    exact, place = _looked_up(target, query)
+    return Pattern(
+        method,
+        "ws" if websocket else method or "any",
+        _written(url),
+        # Taken now: some matchers (dirty-equals) change their repr when they are asked.
+        ", ".join(f"{name}={shown(value)}" for name, value in given.items()),
+        exact,
+        place,
+        _template(target),
+        _needle(target),
+        target,
+        query,
+        (*((_Handshake(),) if websocket else ()), *_read_conditions(given)),
+    )
+
+
+# Of what most routes are made of, with nothing in it that could change. The tests of a suite
+# register the same few URLs over and over, and to look one up takes a tenth of the time. A
+# kilobyte each.
+@lru_cache(maxsize=512)
+def _plain_pattern(method: str | None, url: str, base_url: str | URL | None) -> Pattern:
+    return _read_pattern(method, url, base_url, {}, websocket=False)
+
+
 def _find(target: _Target, request: Request, canonical: Canonical) -> Mapping[str, str] | Mismatch:
     if isinstance(target, (_Address, _Origin)):
         return target.find(canonical)
@@ -1061,17 +1089,17 @@ def _read_method(method: object) -> str | None:
 
 
 def _read_conditions(given: Mapping[str, object]) -> Iterator[_Condition]:
-    if given["json"] is not UNSET and given["data"] is not UNSET:
+    if "json" in given and "data" in given:
         raise RouteError("json, data: a body is one or the other; both are given")
-    if given["headers"] is not UNSET:
+    if "headers" in given:
         yield _Headers(_read_headers(given["headers"]))
-    if given["cookies"] is not UNSET:
+    if "cookies" in given:
         yield _Cookies(_read_cookies(given["cookies"]))
-    if given["json"] is not UNSET:
+    if "json" in given:
         yield _Json(read_json(given["json"]))
-    if given["data"] is not UNSET:
+    if "data" in given:
         yield _read_data(given["data"])
-    if given["where"] is not UNSET:
+    if "where" in given:
         yield _Where(_read_predicate("where", given["where"]))
 
 

@@ -391,7 +391,8 @@ class Route(CallAssertions):
         self._open = False
         with self._router.lock:
             self._steps.append(Step(action))
-            self._revive()
+            if self.exhausted:
+                self._revive()
         return self
 
     def _count(self, times: int | None, said: str) -> Route:
@@ -411,7 +412,8 @@ class Route(CallAssertions):
         with self._router.lock:
             step.counted = True
             step.times = times
-            self._revive()
+            if self.exhausted:
+                self._revive()
         return self
 
     # What the router asks; under its lock.

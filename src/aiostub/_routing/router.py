@@ -86,7 +86,10 @@ class Router:
         """Put a route where its order says; those that follow stand behind or in front of it."""
         self._first = min(self._first, route.order)
         self._last = max(self._last, route.order)
-        insort(self.routes, route, key=by_order)
+        if not self.routes or self.routes[-1].order < route.order:
+            self.routes.append(route)
+        else:
+            insort(self.routes, route, key=by_order)
         self._index.bucket_of(route.pattern).insert(route)
 
     def clear(self) -> None:
