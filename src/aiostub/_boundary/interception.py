@@ -73,6 +73,7 @@ class Patch:
         self.active = False
         if self._owner.__dict__.get(self._name) is self._ours:
             setattr(self._owner, self._name, self._original)
+        del self._ours  # it knows us, so that both would wait for the garbage collector
 
 
 def started() -> tuple[Registry, ...]:
