@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import pytest
 
-from aiostub._value import Individual, NamedTuple, Value
+from aiostub import typing as public
+from aiostub._value import UNSET, Individual, NamedTuple, Value
 
 
 class Point(Value):
@@ -165,3 +166,10 @@ def test_a_named_tuple_can_be_copied(again):
     """With its class."""
     copied = again(Size(3))
     assert (Size(3), Size) == (copied, type(copied))
+
+
+def test_what_was_not_given_is_one_thing():
+    """Also where arguments are copied, or sent to another process."""
+    assert [UNSET, UNSET] == [copy.deepcopy(UNSET), pickle.loads(pickle.dumps(UNSET))]
+    assert "UNSET" == repr(UNSET)
+    assert UNSET is public.UNSET

@@ -7,9 +7,8 @@ classes the import of this package took 35 ms longer than aiohttp's own, with th
 
 from __future__ import annotations
 
-import enum
 from collections import _tuplegetter  # type: ignore[attr-defined] # in C, and in Python elsewhere
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - as the one below is for others
@@ -25,16 +24,19 @@ else:
 _new_tuple = tuple.__new__
 
 
-class Unset(enum.Enum):
+class Unset:
     """Tell an argument that was not given from ``None``, which is a value of its own."""
 
-    UNSET = "UNSET"
+    __slots__ = ()
 
     def __repr__(self) -> str:
         return "UNSET"
 
+    def __reduce__(self) -> str:
+        return "UNSET"  # a copy is the same
 
-UNSET: Final[Literal[Unset.UNSET]] = Unset.UNSET
+
+UNSET: Final = Unset()
 
 
 class _Slotted(type):
@@ -154,8 +156,12 @@ if not TYPE_CHECKING:
         __slots__ = ()
 
         def __new__(cls, *args: Any, **named: Any) -> Self:
-            if named or len(args) != cls._size:
+            if named:
                 args = cls._complete(args, named)
+            elif len(args) != cls._size:
+                args = (*args, *cls._defaults[len(args) - cls._size :])
+                if len(args) != cls._size:
+                    cls._refuse()
             return _new_tuple(cls, args)
 
         @classmethod
@@ -164,9 +170,13 @@ if not TYPE_CHECKING:
             defaults = dict(zip(reversed(cls._fields), reversed(cls._defaults), strict=False))
             given = {**defaults, **known}
             if len(known) < len(args) + len(named) or given.keys() != set(cls._fields):
-                message = f"{cls.__name__}: expected {', '.join(cls._fields)}"
-                raise TypeError(message)
+                cls._refuse()
             return tuple(given[field] for field in cls._fields)
+
+        @classmethod
+        def _refuse(cls) -> None:
+            message = f"{cls.__name__}: expected {', '.join(cls._fields)}"
+            raise TypeError(message)
 
         def _asdict(self) -> dict[str, Any]:
             return dict(zip(self._fields, self, strict=True))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from aiohttp import ClientOSError, ClientRequest
 
 from aiostub import _watch
 from aiostub._log.calls import Call, Origin
+from aiostub._value import NamedTuple
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace

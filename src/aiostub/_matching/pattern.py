@@ -10,7 +10,6 @@ The rules of this file:
 
 from __future__ import annotations
 
-import enum
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from http.cookies import Morsel
 from itertools import islice
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 from urllib.parse import unquote
 
 from yarl import URL
@@ -52,6 +51,7 @@ __all__ = [
     "Mismatch",
     "Pattern",
     "Place",
+    "Rest",
     "Rule",
     "Segment",
     "Template",
@@ -67,16 +67,14 @@ __all__ = [
 # -- the answers -----------------------------------------------------------------------
 
 
-class Undecided(enum.Enum):
+class Undecided(Value):
     """Tell "not yet known" from yes and no."""
-
-    UNDECIDED = "UNDECIDED"
 
     def __repr__(self) -> str:
         return "UNDECIDED"
 
 
-UNDECIDED: Final[Literal[Undecided.UNDECIDED]] = Undecided.UNDECIDED
+UNDECIDED: Final = Undecided()
 
 
 class Match(Value):
@@ -175,14 +173,12 @@ class _Shape(Value):
     segments: tuple[Segment, ...] = ()
 
 
-class _Rest(enum.Enum):
+class Rest(Value):
     """Stand for the rest of a path in the segments of a template."""
 
-    REST = "REST"
 
-
-REST: Final[Literal[_Rest.REST]] = _Rest.REST
-Segment: TypeAlias = "str | Literal[_Rest.REST] | None"  # None: there is a placeholder in it
+REST: Final = Rest()
+Segment: TypeAlias = "str | Rest | None"  # None: there is a placeholder in it
 
 
 class _Address(Value):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from aiostub._matching.pattern import REST, Canonical, as_sent
+from aiostub._matching.pattern import Canonical, Rest, as_sent
 
 if TYPE_CHECKING:
     from yarl import URL
@@ -144,7 +144,7 @@ class _Tree:
         """Return the bucket of the templates with these segments."""
         node = self
         for segment in segments:
-            if segment is REST:
+            if isinstance(segment, Rest):
                 node.rest = node.rest or Bucket()
                 return node.rest
             node = node.branch(segment)

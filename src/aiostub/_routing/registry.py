@@ -16,6 +16,7 @@ from aiostub import _explain
 from aiostub._answers.steps import LetThrough
 from aiostub._log.calls import Log
 from aiostub._matching.pattern import (
+    UNDECIDED,
     Canonical,
     Match,
     Mismatch,
@@ -328,7 +329,7 @@ def _dispatch_unmatched(
         lets_go = registries[0]
     spent = any(each.spent for each in nobody)
     if not spent and any(each.perhaps for each in nobody):
-        return Undecided.UNDECIDED
+        return UNDECIDED
     return Unanswered(registries[0]) if spent or lets_go is None else PassThrough(lets_go)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import re
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
@@ -23,6 +23,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub._answers.reply import sliced
+from aiostub._value import NamedTuple
 from aiostub._wire.memory import MemoryTransport, connect_in_memory
 
 if TYPE_CHECKING:
