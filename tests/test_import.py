@@ -85,6 +85,13 @@ def test_the_import_compiles_only_what_each_request_needs():
         "re.compile = noted\n"
         "from aiostub import Stub"
     )
-    assert {"aiostub._matching.pattern", "aiostub._wire.far_end", "aiostub._exchange.exchange"} >= (
-        compiling
+    ours = {name for name in compiling if name.startswith("aiostub.")}
+    assert (
+        {
+            "aiostub._exchange.exchange",
+            "aiostub._matching.pattern",
+            "aiostub._wire.far_end",
+        }
+        >= ours
+        > set()
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 import itertools
 import logging
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -144,6 +146,17 @@ def test_a_patched_function_looks_like_the_original(before, place):
     assert [getattr(original, name) for name in functools.WRAPPER_ASSIGNMENTS] == [
         getattr(patched, name) for name in functools.WRAPPER_ASSIGNMENTS
     ]
+
+
+def test_what_is_put_back_leaves_nothing_to_the_garbage_collector():
+    """A suite patches and restores once for each test."""
+    gc.disable()
+    try:
+        with aiostub.Stub():
+            patched = [weakref.ref(each) for each in installed()]
+        assert [None, None, None] == [each() for each in patched]
+    finally:
+        gc.enable()
 
 
 def test_several_stubs_patch_once(before):

@@ -7,21 +7,15 @@ classes the import of this package took 35 ms longer than aiohttp's own, with th
 
 from __future__ import annotations
 
-from collections import _tuplegetter  # type: ignore[attr-defined] # in C, and in Python elsewhere
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
-    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - as the one below is for others
-
     from typing_extensions import Self, dataclass_transform
 else:
 
     def dataclass_transform(**_: Any) -> Any:
         """Stand in for what only type checkers read (PEP 681)."""
         return lambda kind: kind
-
-
-_new_tuple = tuple.__new__
 
 
 class Unset:
@@ -71,7 +65,7 @@ class Value(metaclass=_Slotted):
 
         def __init__(self, *args: Any, **named: Any) -> None:
             names = self.__slots__
-            if len(args) == len(names) and not named:  # a third of the time, and most are made so
+            if len(args) == len(names) and not named:  # half of the time, and most are made so
                 for set_field, value in zip(self._in_order, args):  # noqa: B905 - as just seen
                     set_field(self, value)
                 return
@@ -132,7 +126,12 @@ def _made_again(kind: type[Any], fields: dict[str, Any]) -> Any:
     return value
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from typing import NamedTuple as NamedTuple  # noqa: PLC0414 - others take it from here
+else:
+    from collections import _tuplegetter  # in C where there is one, as for the standard library's
+
+    _new_tuple = tuple.__new__
 
     class _Named(type):
         """Make an item of each annotated name of a class, and a default of what stands behind."""
