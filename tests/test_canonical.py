@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from aiostub._matching.pattern import Canonical, canonical
+from aiostub._matching.url import Canonical, canonical
 
 # Each row: what a route was registered with, what was requested.
 EQUAL = {

@@ -37,7 +37,8 @@ from yarl import URL
 
 import aiostub
 from aiostub import Request, RouteError, faults
-from aiostub._matching.pattern import build_rules, canonical
+from aiostub._matching.rules import build_rules
+from aiostub._matching.url import canonical
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

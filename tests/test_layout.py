@@ -27,7 +27,7 @@ ORDER = (
     "faults",
     "_secrets",
     "matchers",
-    *folder("_matching", "request", "needle", "pattern"),
+    *folder("_matching", "request", "verdict", "url", "conditions", "needle", "pattern", "rules"),
     *folder("_answers", "reply", "failure", "steps"),
     *folder("_explain", "texts"),
     "_log",

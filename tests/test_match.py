@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict
 from yarl import URL
 
-from aiostub._matching.pattern import REST, UNDECIDED, Match, Mismatch, Pattern, canonical, nearness
+from aiostub._matching.pattern import Pattern, nearness
 from aiostub._matching.request import Request
+from aiostub._matching.url import REST, canonical
+from aiostub._matching.verdict import UNDECIDED, Match, Mismatch
 from aiostub.exceptions import RouteError
 from aiostub.matchers import ANY, partial
 

@@ -9,8 +9,9 @@ import pytest
 from multidict import CIMultiDict
 from yarl import URL
 
-from aiostub._matching.pattern import build_rule, build_rules, canonical
 from aiostub._matching.request import Request
+from aiostub._matching.rules import build_rule, build_rules
+from aiostub._matching.url import canonical
 from aiostub.exceptions import RouteError
 
 

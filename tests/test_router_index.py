@@ -14,8 +14,10 @@ from aiostub._answers.reply import Reply
 from aiostub._answers.steps import Step
 from aiostub._log.calls import Log
 from aiostub._matching.needle import needle_of
-from aiostub._matching.pattern import Match, Pattern, Undecided, canonical
+from aiostub._matching.pattern import Pattern
 from aiostub._matching.request import Request
+from aiostub._matching.url import canonical
+from aiostub._matching.verdict import Match, Undecided
 from aiostub._routing.route import Place
 from aiostub._routing.router import NoAnswer, Router, Taken
 from aiostub.typing import UNSET

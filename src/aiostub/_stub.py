@@ -14,7 +14,8 @@ from aiostub import _explain
 from aiostub._boundary import interception
 from aiostub._boundary.connector import in_loop
 from aiostub._log.assertions import CallAssertions
-from aiostub._matching.pattern import Pattern, build_rules, origin_of
+from aiostub._matching.pattern import Pattern
+from aiostub._matching.url import origin_of
 from aiostub._routing.registry import Registry, UnmatchedMode
 from aiostub._routing.route import Place, Route
 from aiostub._value import UNSET
@@ -459,7 +460,7 @@ class Stub(CallAssertions):
         Raises:
             RouteError: one of them is none of these.
         """
-        self._registry.rules.extend(build_rules(rules))
+        self._registry.add_rules(rules)
 
     def _register(
         self, method: str | None, url: Any, *, first: bool, **match: Unpack[Conditions]

@@ -15,7 +15,7 @@ from yarl import URL
 
 import aiostub
 from aiostub import UnmatchedRequest
-from aiostub._matching.pattern import canonical
+from aiostub._matching.url import canonical
 from aiostub._routing import route as _route
 from aiostub._routing.router import Taken
 

@@ -29,7 +29,7 @@ from aiohttp.web_log import AccessLogger
 
 from aiostub._answers.failure import Failure
 from aiostub._log.frames import FrameLog
-from aiostub._matching.pattern import asks_for_websocket
+from aiostub._matching.conditions import asks_for_websocket
 from aiostub._routing.websocket import NO_VERDICT
 from aiostub._wire.far_end import ServerSide
 from aiostub.exceptions import RouteError, StubStateError

@@ -41,7 +41,7 @@ from aiostub._answers.steps import (
     TimerName,
     name_of,
 )
-from aiostub._matching.pattern import Undecided
+from aiostub._matching.verdict import Undecided
 from aiostub._routing.registry import (
     Answer,
     Decision,
@@ -69,7 +69,7 @@ _logger = logging.getLogger("aiostub")
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110, 10.1.1
 _GO_ON = 100
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})")
+_STATUS_LINE = rb"HTTP/1\.[01] (\d{3})"
 
 
 class Exchange(abc.ABC):
@@ -399,7 +399,7 @@ class Exchange(abc.ABC):
 
     def answer_began(self, data: bytes) -> bool:
         """Learn what a web server has sent first; tell whether it is the head of its answer."""
-        head = _STATUS_LINE.match(data)
+        head = re.match(_STATUS_LINE, data)
         status = 0 if head is None else int(head[1])
         if status == _GO_ON:
             return False

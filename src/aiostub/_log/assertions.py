@@ -6,7 +6,9 @@ import abc
 from typing import TYPE_CHECKING
 
 from aiostub import _explain
-from aiostub._matching.pattern import Mismatch, Pattern, canonical, nearness
+from aiostub._matching.pattern import Pattern, nearness
+from aiostub._matching.url import canonical
+from aiostub._matching.verdict import Mismatch
 
 if TYPE_CHECKING:
     from aiostub._log.calls import Call, Calls

@@ -12,7 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from aiostub import _explain
-from aiostub._matching.pattern import Match, Pattern, canonical
+from aiostub._matching.pattern import Pattern
+from aiostub._matching.url import canonical
+from aiostub._matching.verdict import Match
 from aiostub._value import UNSET, NamedTuple
 
 if TYPE_CHECKING:

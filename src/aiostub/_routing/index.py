@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, TypeVar
 
-from aiostub._matching.pattern import Canonical, Rest, as_sent
+from aiostub._matching.url import Canonical, Rest, as_sent
 
 if TYPE_CHECKING:
     from yarl import URL
 
-    from aiostub._matching.pattern import Pattern, Place, Segment
+    from aiostub._matching.pattern import Pattern, Place
+    from aiostub._matching.url import Segment
     from aiostub._routing.route import Route
 
 by_order = attrgetter("order")

@@ -15,18 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 from aiostub import _explain
 from aiostub._answers.steps import LetThrough
 from aiostub._log.calls import Log
-from aiostub._matching.pattern import (
-    UNDECIDED,
-    Canonical,
-    Match,
-    Mismatch,
-    Rule,
-    Undecided,
-    asks_for_websocket,
-    build_rules,
-    canonical,
-    nearness,
-)
+from aiostub._matching.conditions import asks_for_websocket
+from aiostub._matching.pattern import nearness
+from aiostub._matching.url import Canonical, canonical
+from aiostub._matching.verdict import UNDECIDED, Match, Mismatch, Undecided
 from aiostub._routing.route import Place
 from aiostub._routing.router import Choice, NoAnswer, Router, Taken
 from aiostub._value import NamedTuple
@@ -40,6 +32,7 @@ if TYPE_CHECKING:
 
     from aiostub._answers.reply import Reply
     from aiostub._matching.request import Request
+    from aiostub._matching.rules import Rule
     from aiostub._routing.route import Route
 
 UnmatchedMode: TypeAlias = 'Literal["error", "passthrough"]'
@@ -136,13 +129,25 @@ class Registry:
         self.log_bodies = log_bodies  # how many bytes of each; None is all
         self.log = Log(base_url)
         self.router = Router(self.log, base_url)
-        self.rules: list[Rule] = list(build_rules(passthrough))
+        self.rules: list[Rule] = []
         self.troubles: list[BaseException | _Unmatched] = []
         self.in_flight: set[Any] = set()  # exchanges; each can be abandoned
         self.stopped = False  # it was started, and is no more
         self.apps: dict[Any, Any] = {}  # applications that run, by step and event loop
         self.streamed: set[Reply] = set()  # one-shot streams that a handler has given
         self.nearest: dict[Route, _NearCall] = {}
+        if passthrough != ():
+            self.add_rules(passthrough)
+
+    def add_rules(self, rules: Any) -> None:
+        """Add pass-through rules, or one.
+
+        Raises:
+            RouteError: one of them is no rule.
+        """
+        from aiostub._matching.rules import build_rules  # noqa: PLC0415 - few tests have rules
+
+        self.rules += build_rules(rules)
 
     def lets_through(self, request: Request, place: Canonical) -> bool:
         """Tell whether a pass-through rule names the request."""

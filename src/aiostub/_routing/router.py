@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
-from aiostub._matching.pattern import Match, Undecided
+from aiostub._matching.verdict import Match, Undecided
 from aiostub._routing.index import Index, by_order
 from aiostub._routing.route import Place, Route
 from aiostub._value import NamedTuple
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from aiostub._answers.steps import Step
     from aiostub._log.calls import Log
-    from aiostub._matching.pattern import Canonical, Pattern
+    from aiostub._matching.pattern import Pattern
     from aiostub._matching.request import Request
+    from aiostub._matching.url import Canonical
 
 
 class Taken(NamedTuple):

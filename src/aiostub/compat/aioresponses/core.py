@@ -36,8 +36,8 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from aiostub._answers.steps import Action, Ask, Deliver, Hang, LetThrough, Step
 from aiostub._boundary import interception
-from aiostub._matching.pattern import Match
 from aiostub._matching.pattern import Pattern as _Pattern
+from aiostub._matching.verdict import Match
 from aiostub._routing.route import Place
 from aiostub._routing.router import Choice, NoAnswer, Taken
 from aiostub._stub import Stub
