@@ -165,6 +165,8 @@ class MemoryConnector(BaseConnector):
             for protocol, _ in kept:
                 protocol.close()
         self._conns.clear()
+        for far_end in tuple(self._far_ends):  # its task ends in the next turn of the loop
+            far_end.put_server_away()
         # aiohttp forgets one when its user is cancelled in a trace event. As long as any is being
         # opened, that one looks the same.
         for far_end in () if self._opening else tuple(self._far_ends):

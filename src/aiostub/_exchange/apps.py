@@ -21,7 +21,7 @@ import traceback
 import warnings
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 from aiohttp.log import access_logger
@@ -50,21 +50,37 @@ _PATIENCE = 1.0  # seconds of the loop's clock that a cancelled handler has for 
 _OTHER_THREAD = 5.0  # seconds that the loop of another thread has for an application's cleanup
 
 
-class _Served(NamedTuple):
-    """What an application is answering."""
+class _Turn:
+    """One request that an application answers."""
 
-    exchange: Exchange
-    side: ServerSide
+    __slots__ = ("_hear", "exchange", "wrote")
+
+    def __init__(self, exchange: Exchange, hear: Callable[[bytes], None] | None) -> None:
+        self.exchange = exchange
+        self.wrote = False  # the head of its answer, at least
+        self._hear = hear
+
+    def hear(self, data: bytes) -> None:
+        """Learn what the server sends."""
+        if not self.wrote:
+            self.wrote = self.exchange.answer_began(data)
+        if self._hear is not None:
+            self._hear(data)
 
 
-_serving: ContextVar[_Served] = ContextVar("aiostub_serving")
+# The connection that a server, and each handler that it calls, belongs to.
+_serving: ContextVar[ServerSide] = ContextVar("aiostub_serving")
+
+
+def _turn_of(side: ServerSide) -> _Turn:
+    return cast("_Turn", side.turn)
 
 
 def _application_of(answer: Callable[[Any, Any], Any]) -> web.Application:
     """Return an application of one function, for every path that it is asked for."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        exchange = _serving.get().exchange
+        exchange = _turn_of(_serving.get()).exchange
         request.match_info.clear()
         request.match_info.update(exchange.request.path_params)
         response: web.StreamResponse = await answer(request, exchange)
@@ -92,8 +108,11 @@ class _End(AccessLogger):
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         if self.logger.isEnabledFor(logging.INFO):
             super().log(request, response, time)
+        side = _serving.get()
+        exchange = _turn_of(side).exchange
+        side.end_turn()
         if request.transport is not None and response.keep_alive:
-            _serving.get().exchange.answered()
+            exchange.answered()
 
 
 def _runner(serve: Serve) -> web.AppRunner:
@@ -130,8 +149,9 @@ class RunningApp:
     @property
     def ended(self) -> bool:
         """Tell whether it has been cleaned up: somebody cancels all tasks now and then."""
-        started = self._ready.done() and self._ready.exception() is None
-        return started and self._server is None
+        if self._server is not None:
+            return False
+        return self._ready.done() and self._ready.exception() is None
 
     async def start(self) -> None:
         """Wait until the application has started.
@@ -204,20 +224,23 @@ class RunningApp:
         if self._server is None:
             message = f"{self._serve} has been cleaned up"
             raise StubStateError(message)
-        assert exchange.far_end is not None
-        frames = None
+        far_end = exchange.far_end
+        assert far_end is not None
+        hear = hear_client = None
         if asks_for_websocket(exchange.request):
-            frames = FrameLog(self.loop.time)
-            exchange.call._frames = frames
-        hear = None if frames is None else frames.received
-        side = ServerSide(exchange.far_end, exchange.answer_began, hear)
-        context = self._serve.context.copy()
-        context.run(_serving.set, _Served(exchange, side))
-        hear_client = None if frames is None else frames.sent
-        context.run(exchange.far_end.serve, self._server(), side, hear_client)
+            frames = exchange.call._frames = FrameLog(self.loop.time)
+            hear, hear_client = frames.received, frames.sent
+        turn = _Turn(exchange, hear)
+        if not far_end.ask_again(self, turn, hear_client):
+            side = ServerSide(far_end, owner=self)
+            context = self._serve.context.copy()
+            context.run(_serving.set, side)
+            context.run(far_end.serve, self._server(), side, turn, hear_client)
 
     async def _watched(self, request: web.Request) -> web.StreamResponse:
-        exchange, side = _serving.get()
+        side = _serving.get()
+        turn = _turn_of(side)
+        exchange = turn.exchange
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
@@ -225,7 +248,7 @@ class RunningApp:
             response = await self._answer(request)
         except Fault as fault:
             side.detach()  # it is not the application that goes on
-            _strike(exchange, fault, begun=side.wrote)
+            _strike(exchange, fault, begun=turn.wrote)
             raise asyncio.CancelledError from None
         except web.HTTPException:
             raise

@@ -40,7 +40,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub import _explain
 from aiostub._answers.failure import Failure, connection_error
-from aiostub._answers.steps import TIMERS, Deliver, Fail, FireTimer, Send, TimerName
+from aiostub._answers.steps import TIMERS, Deliver, Fail, FireTimer, Send, Serve, TimerName
 from aiostub._exchange.client_call import Failed, client_call_of
 from aiostub._exchange.exchange import Exchange
 from aiostub._log.calls import Call
@@ -167,7 +167,7 @@ class ClientExchange(Exchange):
     @property
     def is_settled(self) -> bool:
         """Tell whether nothing is left to settle; for most requests it is a reply already."""
-        is_reply = isinstance(self.action, (Send, Deliver))
+        is_reply = isinstance(self.action, (Send, Deliver, Serve))
         return is_reply and not self.queues and self.stopped is None
 
     async def settle(self) -> None:

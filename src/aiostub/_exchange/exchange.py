@@ -326,10 +326,19 @@ class Exchange(abc.ABC):
             self._send(action.reply)  # the wire hands it on in a turn of the loop of its own
         elif isinstance(action, Deliver):
             self._deliver_soon(action)
+        elif isinstance(action, Serve):
+            self._serve_soon(action)
         else:
-            if isinstance(action, Serve) and self.far_end is not None:
-                self.far_end.hold()
             self.loop.call_soon(self._answer)
+
+    def _serve_soon(self, serve: Serve) -> None:
+        assert self.far_end is not None
+        if self.request.complete and self._expects_answer():
+            self._try(lambda: self._serve(serve))  # it reads the request in a turn of its own
+            return
+        if not self.request.complete:
+            self.far_end.hold()
+        self.loop.call_soon(self._answer)
 
     def _deliver_soon(self, _: Deliver) -> None:
         self.loop.call_soon(self._answer)

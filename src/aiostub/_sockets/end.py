@@ -224,10 +224,12 @@ class SocketEnd(FarEnd):
         if self._reader is not reader:
             return
         self._reader = None
-        if self.server is not None:
+        if self.server is None:
+            if not self.wire.is_closing():
+                self.wire.resume_reading()  # held for a server that did not start
+            self._leave_kept()
+        elif not self._stands_by():
             self._leave_server(None)
-        elif not self.wire.is_closing():
-            self.wire.resume_reading()  # held for a server that did not start
         self.raw.clear()
         self._turn_to_the_next()
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -119,23 +120,31 @@ class Reader(Protocol):
         """Learn that the client has closed the connection."""
 
 
-class ServerSide:
-    """Be the transport of a web server that answers one request of a connection.
+class Turn(Protocol):
+    """One request that a web server answers, of those that come over a connection."""
 
-    The server may close it, or go on using it, when the connection serves the next request.
+    def hear(self, data: bytes) -> None:
+        """Learn what the server sends."""
+
+
+class ServerSide:
+    """Be the transport of a web server that answers requests of a connection, one after another.
+
+    As long as nobody else is asked, the server stays: it takes a request that comes while it is
+    still busy with the one before, as behind a socket. While another answers, it leads nowhere.
+
+    Args:
+        far_end: of the connection.
+        owner: whose server it is.
     """
 
-    def __init__(
-        self,
-        far_end: FarEnd,
-        began: Callable[[bytes], bool],
-        hear: Callable[[bytes], None] | None,
-    ) -> None:
-        self.wrote = False  # the head of its answer, at least
-        self._began = began
+    def __init__(self, far_end: FarEnd, owner: object) -> None:
+        self.owner = owner
+        self.turn: Turn | None = None  # of the request that is being answered
+        self._next: deque[Turn] = deque()
         self._far_end = far_end
-        self._hear = hear
         self._attached = True
+        self._in_charge = True
         self._closed = False
 
     def __getattr__(self, name: str) -> Any:
@@ -146,11 +155,31 @@ class ServerSide:
         """Say that no file can be handed to it, so that aiohttp reads the file itself."""
         raise NotImplementedError
 
+    # Turns.
+
+    def expect(self, turn: Turn) -> None:
+        """Learn that the server gets a request to answer, after those that it has got before."""
+        self._in_charge = True
+        if self.turn is None:
+            self.turn = turn
+        else:
+            self._next.append(turn)
+
+    def end_turn(self) -> None:
+        """Learn that the server has sent all of a response."""
+        self.turn = self._next.popleft() if self._next else None
+
+    def stand_by(self) -> None:
+        """Lead nowhere until the server is asked again."""
+        self._in_charge = False
+
     def detach(self) -> None:
         """Lead nowhere from now on."""
         if self._closed:
             self._close()
         self._attached = False
+
+    # asyncio.Transport
 
     @property
     def is_deserted(self) -> bool:
@@ -161,13 +190,12 @@ class ServerSide:
         return self._closed or not self._attached or self._far_end.wire.is_closing()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._closed or not self._attached:
+        if self._closed or not self._attached or not self._in_charge:
             return
-        data = bytes(memoryview(data))
-        if not self.wrote:
-            self.wrote = self._began(data)
-        if self._hear is not None:
-            self._hear(data)
+        if not isinstance(data, bytes):
+            data = bytes(memoryview(data))  # bytes() alone would take a number for a length
+        if self.turn is not None:
+            self.turn.hear(data)
         self._far_end.write(data)
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -180,12 +208,18 @@ class ServerSide:
             self._far_end.call_soon(self._close)
 
     def _close(self) -> None:
-        if self._attached:
+        if self._rules:
             self._far_end.wire.close()
 
     def abort(self) -> None:
-        if self._attached:
+        self._closed = True
+        if self._rules:
             self._far_end.wire.abort()
+
+    @property
+    def _rules(self) -> bool:
+        """Tell whether the connection is this server's to close."""
+        return self._attached and (self._in_charge or self._far_end.is_idle)
 
     def get_protocol(self) -> asyncio.BaseProtocol | None:
         return self._far_end.server
@@ -209,6 +243,7 @@ class FarEnd(BaseProtocol):
         self._missing = 0  # bytes of a body that no parser needs to read
         self._half_closed = False
         self.server: asyncio.Protocol | None = None  # of the application that answers
+        self._kept: asyncio.Protocol | None = None  # the one that stands by, to be asked again
         self._side: ServerSide | None = None
         self._hear_client: Callable[[bytes], None] | None = None
 
@@ -246,7 +281,8 @@ class FarEnd(BaseProtocol):
     @property
     def is_idle(self) -> bool:
         """Tell whether no request is under way, and no server hears the end of one."""
-        return self._reader is None and self.server is None
+        is_at_work = self._side is not None and self._side.turn is not None
+        return self._reader is None and not is_at_work
 
     def call_soon(self, act: Callable[[], None]) -> None:
         """Do something in a turn of the event loop of its own."""
@@ -285,25 +321,64 @@ class FarEnd(BaseProtocol):
     def finish(self, reader: Reader) -> None:
         """Forget a reader whose exchange is over: an idle connection keeps nothing alive."""
         if self._reader is reader:
-            self._forget()
-            if self.server is not None:
+            if self.server is None:
+                self.wire.resume_reading()
+                self._leave_kept()
+            elif not self._stands_by():
                 # It may still have to read what the client said before it went.
                 self._loop.call_soon(self._leave_later, self.server)
-            else:
-                self.wire.resume_reading()
+            self._forget()
             if self._half_closed:
                 self.wire.close()
 
     # A web server that answers.
 
+    def _stands_by(self) -> bool:
+        """Let the server say and hear nothing until it is asked again; tell whether it can be."""
+        side = self._side
+        if side is None or side.is_closing() or self._missing or self._payload is not None:
+            return False
+        if not self.wire.is_reading():  # it has enough of a body, but others are to be heard
+            return False
+        side.stand_by()
+        self._kept, self.server, self._hear_client = self.server, None, None
+        return True
+
+    def _leave_kept(self) -> None:
+        if self._kept is not None:
+            self._leave_server(None)
+
+    def put_server_away(self) -> None:
+        """Close the connection of a server that has nothing to do, before this call returns."""
+        if self.is_idle and (self.server or self._kept) is not None:
+            self._leave_server(None)
+
     def hold(self) -> None:
         """Take no more of the request until a server is there, which reads as fast as it can."""
         self.wire.pause_reading()
+
+    def ask_again(
+        self, owner: object, turn: Turn, hear_client: Callable[[bytes], None] | None
+    ) -> bool:
+        """Let the server that answered before answer this request as well, if there is one.
+
+        Args:
+            owner: whose server it must be.
+            turn: the request.
+            hear_client: told what comes after the request.
+        """
+        kept, side = self._kept, self._side
+        if kept is None or side is None or side.owner is not owner:
+            return False
+        self._kept = None
+        self._feed(kept, side, turn, hear_client)
+        return True
 
     def serve(
         self,
         server: asyncio.Protocol,
         side: ServerSide,
+        turn: Turn,
         hear_client: Callable[[bytes], None] | None,
     ) -> None:
         """Let the protocol of a server answer this request: it gets what came, and what will.
@@ -311,15 +386,27 @@ class FarEnd(BaseProtocol):
         Args:
             server: the protocol.
             side: its transport.
+            turn: the request.
             hear_client: told what comes after the request.
         """
+        self._leave_kept()
         self._side = side
-        self._hear_client = hear_client
-        self.server = server
-        self.wire.resume_reading()
         server.connection_made(cast("asyncio.Transport", side))
         if self._paused:
             server.pause_writing()
+        self._feed(server, side, turn, hear_client)
+
+    def _feed(
+        self,
+        server: asyncio.Protocol,
+        side: ServerSide,
+        turn: Turn,
+        hear_client: Callable[[bytes], None] | None,
+    ) -> None:
+        self._hear_client = hear_client
+        self.server = server
+        side.expect(turn)
+        self.wire.resume_reading()
         for data in self.raw:
             server.data_received(data)
 
@@ -328,10 +415,10 @@ class FarEnd(BaseProtocol):
             self._leave_server(None)
 
     def _leave_server(self, error: BaseException | None) -> None:
-        server, self.server = self.server, None
-        self._hear_client = None
-        assert self._side is not None
-        self._side.detach()
+        server, side = self.server or self._kept, self._side
+        self.server = self._kept = self._side = self._hear_client = None
+        assert side is not None
+        side.detach()
         if server is not None:
             server.connection_lost(error if isinstance(error, Exception) else None)
         if not self.wire.is_closing():  # where TLS has nothing left to read from
@@ -339,13 +426,15 @@ class FarEnd(BaseProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self.server is not None:
-            self.server.pause_writing()
+        server = self.server or self._kept
+        if server is not None:
+            server.pause_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self.server is not None:
-            self.server.resume_writing()
+        server = self.server or self._kept
+        if server is not None:
+            server.resume_writing()
 
     # What a body asks for whose reader is slow or fast. This one takes everything at once; who
     # answers is to say how fast the wire is read.
@@ -445,7 +534,7 @@ class FarEnd(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
-        if self.server is not None:
+        if (self.server or self._kept) is not None:
             self._leave_server(exc)
         reader, self._reader = self._reader, None
         if reader is not None:
