@@ -226,6 +226,8 @@ class RunningApp:
             raise StubStateError(message)
         far_end = exchange.far_end
         assert far_end is not None
+        if far_end.wire.is_closing():  # a server would lose it before it has begun
+            return
         hear = hear_client = None
         if asks_for_websocket(exchange.request):
             frames = exchange.call._frames = FrameLog(self.loop.time)

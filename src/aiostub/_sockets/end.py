@@ -271,6 +271,10 @@ class SocketEnd(FarEnd):
         self._wrote = True
         super().write(data)
 
+    @property
+    def is_unread(self) -> bool:
+        return True  # nobody here can tell
+
     def close(self) -> None:
         self._reader = None
         self._is_last = True

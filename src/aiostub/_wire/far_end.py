@@ -8,6 +8,7 @@ aiohttp's private names used here, and why:
 - ``aiohttp.base_protocol.BaseProtocol``: what its parser and its streams want of a protocol.
 - ``aiohttp.http_parser.HttpRequestParser`` and ``HttpRequestParserPy``: the C parser takes only
   the methods that llhttp knows, the one in Python takes any.
+- ``ResponseHandler._payload`` and ``StreamReader._size``: whether the client has read what it got.
 """
 
 from __future__ import annotations
@@ -551,6 +552,14 @@ class FarEnd(BaseProtocol):
         """Send the last bytes and close, before the client does anything else."""
         self._reader = None
         self.wire.finish(data)
+
+    @property
+    def is_unread(self) -> bool:
+        """Tell whether the client may still have to read what was sent."""
+        if self.wire.get_write_buffer_size():
+            return True
+        content = self.client._payload
+        return content is None or content._size > 0
 
     async def drain(self) -> None:
         """Wait until the client takes more, and let it read what it has."""

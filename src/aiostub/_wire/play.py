@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from aiostub._answers.reply import Reply
-from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ SPOILED = Reply(200, text="This body is spoiled by a fault.")
 
 _HTTP_1_1 = (1, 1)
 _PIECES_PER_SECOND = 10
+_TURNS = 4  # of the loop, in which a client reads that has a task or a timer around its reading
 _STALLED = 2**31 - 1  # asyncio's longest sleep in whole seconds, some 68 years
 _FRAMING = frozenset({"content-length", "transfer-encoding", "content-encoding"})
 
@@ -81,10 +81,11 @@ class Player:
     async def _stream(self, reply: Reply) -> None:
         self._far_end.write(self._head(reply))
         if self._method != "HEAD":
+            frames = self._chunked(reply)
             async with contextlib.aclosing(_chunks(reply)) as chunks:
                 async for chunk in chunks:
-                    await self._chunk(reply, chunk)
-            if self._chunked(reply):
+                    await self._chunk(chunk, frames=frames)
+            if frames:
                 self._far_end.write(b"0\r\n\r\n")
         self._finish(reply)
 
@@ -118,14 +119,15 @@ class Player:
 
     async def _part(self, reply: Reply, length: int | None) -> None:
         """Send the head and the first bytes of the body; ``None``: all of it, but no end."""
-        head = self._head(reply)
+        head, frames = self._head(reply), self._chunked(reply)
         if reply.stream is None:
-            self._far_end.write(head + self._frame(reply, (reply.body or b"")[:length]))
+            body = (reply.body or b"")[:length]
+            self._far_end.write(head + (_framed(body) if body and frames else body))
             return
         self._far_end.write(head)
         async with contextlib.aclosing(_chunks(reply)) as chunks:
             async for chunk in _first_bytes(chunks, length):
-                await self._chunk(reply, chunk)
+                await self._chunk(chunk, frames=frames)
 
     async def _bad_chunk(self, reply: Reply, *, late: bool) -> None:
         headers = [*_unframed(reply), ("Transfer-Encoding", "chunked")]
@@ -137,13 +139,14 @@ class Player:
         self._far_end.write(head)
         async with contextlib.aclosing(_chunks(reply)) as chunks:
             async for chunk in chunks:
-                await self._chunk(spoiled, chunk)
+                await self._chunk(chunk, frames=self._chunked(spoiled))
         await self._breathe()
         self._far_end.write(BAD_CHUNK)
         await self.strike(Fault("stall"))
 
     async def _drip(self, reply: Reply, bytes_per_second: float) -> None:
         self._far_end.write(self._head(reply))
+        frames = self._chunked(reply)
         sent = due = 0.0
         async with contextlib.aclosing(_chunks(reply)) as chunks:
             async for chunk in chunks:
@@ -154,23 +157,26 @@ class Player:
                     piece, left = left[: int(due - sent)], left[int(due - sent) :]
                     sent += len(piece)
                     if piece:
-                        await self._chunk(reply, piece)
+                        await self._chunk(piece, frames=frames)
                     if not left:
                         due = sent
-        if self._chunked(reply):
+        if frames:
             self._far_end.write(b"0\r\n\r\n")
         self._finish(reply)
 
-    async def _chunk(self, reply: Reply, chunk: bytes) -> None:
+    async def _chunk(self, chunk: bytes, *, frames: bool) -> None:
         if self._chunks_sent:  # the first one follows the head at once, as behind a network
             await self._breathe()
         self._chunks_sent += 1
-        self._far_end.write(self._frame(reply, chunk))
+        self._far_end.write(_framed(chunk) if frames else chunk)
         await self._far_end.drain()
 
     async def _breathe(self) -> None:
-        # A few turns of the loop let a client that is reading see what was before by itself.
-        for _ in range(4):
+        # A few turns of the loop let a client that is reading see what was before by itself; most
+        # need two. Waiting for more of them made a stream twice as dear.
+        for _ in range(_TURNS):
+            if not self._far_end.is_unread:
+                return
             await asyncio.sleep(0)
 
     def _finish(self, reply: Reply) -> None:
@@ -179,9 +185,6 @@ class Player:
 
     def _head(self, reply: Reply) -> bytes:
         return reply.head(self._method, self._version, keep_alive=self._keep_alive)
-
-    def _frame(self, reply: Reply, data: bytes) -> bytes:
-        return _framed(data) if data and self._chunked(reply) else data
 
     def _chunked(self, reply: Reply) -> bool:
         return reply.chunked(self._version)
@@ -205,24 +208,15 @@ async def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
     try:
         if isinstance(chunks, AsyncIterable):
             async for chunk in chunks:
-                if chunk:
-                    yield _bytes_of(chunk)
+                yield chunk
         else:
             for chunk in chunks:
-                if chunk:
-                    yield _bytes_of(chunk)
+                yield chunk
     finally:
         if hasattr(chunks, "aclose"):
             await chunks.aclose()
         elif hasattr(chunks, "close"):
             chunks.close()
-
-
-def _bytes_of(chunk: Any) -> bytes:
-    if not isinstance(chunk, (bytes, bytearray, memoryview)):
-        message = f"stream: expected chunks of bytes, got {chunk!r}"
-        raise RouteError(message)
-    return bytes(chunk)
 
 
 async def _first_bytes(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
