@@ -328,6 +328,56 @@ async def test_a_fault_that_keeps_the_connection_does_not_keep_the_server(site, 
     assert [0, 1] == site.numbered
 
 
+async def test_a_handler_may_break_the_connection_off_in_the_second_request(site, session):
+    """It is the server's as long as it answers."""
+
+    async def abort(request):
+        request.transport.abort()
+        return web.Response()
+
+    site.abort = abort
+    async with aiostub.Stub() as stub:
+        stub.mount(ORIGIN, site.app)
+        await ask(session, "/one")
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await ask(session, "/abort", "POST")
+        assert (200, "/two") == await ask(session, "/two")
+    assert [0, 0, 1] == site.numbered
+
+
+async def test_what_is_written_behind_an_upgrade_arrives(site, session):
+    """The handler has returned, and the connection goes on."""
+
+    async def upgrade(request):
+        response = web.StreamResponse(status=101, headers=headers)
+        await response.prepare(request)
+        write = request.transport.write
+        asyncio.get_running_loop().call_later(0.01, lambda: write(bytearray(b"welcome")))
+        return response
+
+    site.upgrade = upgrade
+    headers = {"Connection": "Upgrade", "Upgrade": "echo"}
+    async with aiostub.Stub() as stub:
+        stub.mount(ORIGIN, site.app)
+        await ask(session, "/one")
+        async with session.get(ORIGIN + "/upgrade", headers=headers) as response:
+            assert 101 == response.status
+            received = asyncio.get_running_loop().create_future()
+            transport = response.connection.transport
+            transport.set_protocol(Hears(received))
+            assert b"welcome" == await asyncio.wait_for(received, 5)
+
+
+class Hears(asyncio.Protocol):
+    """A protocol that hears once."""
+
+    def __init__(self, received):
+        self.received = received
+
+    def data_received(self, data):
+        self.received.set_result(data)
+
+
 async def test_a_client_that_leaves_the_second_request_is_missed(site, session):
     """The handler sees it in its transport, as in the first."""
     left, seen = asyncio.Event(), []
