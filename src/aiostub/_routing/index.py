@@ -11,9 +11,9 @@ Rules of the file:
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from aiostub._matching.url import Canonical, Rest, as_sent
 
@@ -71,7 +71,7 @@ class Index:
         self._places: dict[Place, Bucket] = {}
         self._paths: dict[Place, Bucket] = {}  # places on any host
         self._templates: dict[_Origin, _Tree] = {}
-        self._needles = _Needles()
+        self._needles = Needles(Bucket)
         self._others = Bucket()
         self._all_exact = True
 
@@ -177,27 +177,35 @@ class _Tree:
                 yield node.ends_here
 
 
-class _Needles:
-    """Regexes by a piece of text without which they are not found in a URL."""
+_Found = TypeVar("_Found")
 
-    def __init__(self) -> None:
-        self._buckets: dict[str, Bucket] = {}
+
+class Needles(Generic[_Found]):
+    """Regexes by a piece of text without which they are not found in a URL.
+
+    Args:
+        make: makes an empty bucket for those with the same piece.
+    """
+
+    def __init__(self, make: Callable[[], _Found]) -> None:
+        self._make = make
+        self._buckets: dict[str, _Found] = {}
         self._lengths: dict[str, tuple[int, ...]] = {}  # of the pieces, by how they begin
 
     def __bool__(self) -> bool:
         return bool(self._buckets)
 
-    def bucket_of(self, needle: str) -> Bucket:
+    def bucket_of(self, needle: str) -> _Found:
         """Return the bucket of the regexes with this piece."""
         bucket = self._buckets.get(needle)
         if bucket is None:
-            bucket = self._buckets[needle] = Bucket()
+            bucket = self._buckets[needle] = self._make()
             # A new tuple each time: another thread may be going through the old one.
             known = self._lengths.get(needle[0], ())
             self._lengths[needle[0]] = (*{*known, len(needle)},)
         return bucket
 
-    def found_in(self, text: str) -> list[Bucket]:
+    def found_in(self, text: str) -> list[_Found]:
         """Return the buckets whose pieces stand somewhere in a text."""
         pieces = {
             text[start : start + length]

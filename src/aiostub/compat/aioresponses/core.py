@@ -18,7 +18,7 @@ import asyncio
 import copy
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -36,6 +36,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
 from aiostub._answers.steps import Action, Ask, Deliver, Hang, LetThrough, Step
 from aiostub._boundary import interception
+from aiostub._matching.needle import needle_of
 from aiostub._matching.pattern import Pattern as _Pattern
 from aiostub._matching.verdict import Match
 from aiostub._routing.route import Place
@@ -43,6 +44,7 @@ from aiostub._routing.router import Choice, NoAnswer, Taken
 from aiostub._stub import Stub
 from aiostub.compat.aioresponses._answer import Answer, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
+from aiostub.compat.aioresponses._matches import Containing, Exact, Findable, Matches
 from aiostub.compat.aioresponses._stand_in import is_no_way, is_plain, is_refusal, stand_in
 from aiostub.compat.aioresponses.compat import (
     AIOHTTP_VERSION,
@@ -120,7 +122,7 @@ class CallbackResult:
         self.reason = reason
 
 
-class RequestMatch:
+class RequestMatch(Findable):
     """Hold what was registered: which requests, and the answer."""
 
     url_or_pattern: Any = None
@@ -179,6 +181,19 @@ class RequestMatch:
         return self.method == method.lower() and self.match_func(url)
 
     @property
+    def place(self) -> Exact | Containing | None:
+        """Say which requests it may answer, as long as nobody has changed how it decides."""
+        decides = getattr(self.match_func, "__func__", None)
+        if type(self) is not RequestMatch or self.is_overridden:
+            return None
+        if decides is _MATCH_STR and isinstance(self.url_or_pattern, URL):
+            return Exact(self.method, self.url_or_pattern)
+        if decides is _MATCH_REGEXP and isinstance(self.url_or_pattern.pattern, str):
+            piece = needle_of(self.url_or_pattern)
+            return Containing(self.method, piece) if piece else None
+        return None
+
+    @property
     def is_spoken_for(self) -> bool:
         """Tell whether every use that is left is being decided about."""
         if not self.pending or self.repeat is True:
@@ -208,6 +223,11 @@ class RequestMatch:
         if aioresponses.is_exception(result):
             return result
         return await aioresponses()._stand_in(Answer.of(result), url, kwargs)
+
+
+_MATCH = RequestMatch.match
+_MATCH_STR = RequestMatch.match_str
+_MATCH_REGEXP = RequestMatch.match_regexp
 
 
 def _headers(given: Any) -> Any:
@@ -306,7 +326,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         self.passthrough_unmatched = kwargs.pop("passthrough_unmatched", False)
         self.patcher = _Patcher(self)
         self.requests: dict[tuple[str, URL], list[RequestCall]] = {}
-        self._matches: dict[str, RequestMatch] = {}
+        self._matches: dict[str, RequestMatch] = Matches()
         self._responses: list[ClientResponse] = []
         self._depth = 0
         self._count = 0
@@ -419,8 +439,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             reason: instead of the status's own phrase.
             callback: ``callback(url, **kwargs)``, which may return a `CallbackResult`.
         """
-        self._count += 1
-        self._matches[str(self._count)] = RequestMatch(
+        matcher = RequestMatch(
             url,
             method=method,
             status=status,
@@ -435,6 +454,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             reason=reason,
             callback=callback,
         )
+        with self._lock:
+            self._count += 1
+            self._matches[str(self._count)] = matcher
 
     # Assertions.
 
@@ -597,11 +619,18 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     def _take(self, method: str, url: URL) -> tuple[str, RequestMatch] | None:
         """Find what answers a request, and reserve one use of it."""
         with self._lock:
-            for key, matcher in self._matches.items():
+            for key, matcher in self._those_for(method, url):
                 if matcher.match(method, url) and not matcher.is_spoken_for:
                     matcher.pending += 1
                     return key, matcher
         return None
+
+    def _those_for(self, method: str, url: URL) -> Iterable[tuple[str, RequestMatch]]:
+        """Return what may answer a request: all that there is, where a suite has its own ways."""
+        matches = self._matches
+        if type(matches) is Matches and RequestMatch.match is _MATCH:
+            return matches.found(method, url)
+        return matches.items()
 
     async def _ask(
         self, key: str, matcher: RequestMatch, url: URL, kwargs: dict[str, Any]
