@@ -135,26 +135,23 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
     return _request
 
 
-async def _speak(
+def _speak(
     registries: Sequence[Registry],
     onwards: Callable[..., Awaitable[ClientResponse]],
     session: ClientSession,
     method: str,
     url: Any,
     **kwargs: Any,
-) -> ClientResponse:
+) -> Awaitable[ClientResponse]:
     """Let the innermost dialect take a client call."""
     for depth, registry in enumerate(registries):
         if registry.dialect is not None:
             outer = registries[depth + 1 :]
-            speaks = any(each.dialect is not None for each in outer)
-            way = Way(
-                onwards,
-                functools.partial(_speak, outer, onwards) if speaks else None,
-                is_innermost=depth == 0,
-            )
-            return await registry.dialect.call(session, method, url, kwargs, way)
-    return await onwards(session, method, url, **kwargs)
+            speaks = bool(outer) and any(each.dialect is not None for each in outer)
+            outwards = functools.partial(_speak, outer, onwards) if speaks else None
+            way = Way(onwards, outwards, depth == 0)
+            return registry.dialect.call(session, method, url, kwargs, way)
+    return onwards(session, method, url, **kwargs)
 
 
 def address_of(session: ClientSession, url: Any) -> URL:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientResponse, RequestInfo, hdrs, http
@@ -40,9 +40,12 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
-    """One reply, as it was registered or as a callback gave it."""
+    """One reply, as it was registered or as a callback gave it.
+
+    What is made of it is made once: a route that is asked again has the same answer.
+    """
 
     method: str  # what the response says of the request
     status: Any
@@ -60,8 +63,12 @@ class Answer:
             TypeError: *body* is neither str nor bytes, or *payload* cannot be JSON.
             AttributeError: a header is no str.
         """
+        return cls.with_body(result, body_of(result))
+
+    @classmethod
+    def with_body(cls, result: Any, body: Any) -> Answer:
+        """Read what it says, its body excepted; errors as for `of`."""
         status, reason = result.status, result.reason
-        body = result.body if result.payload is None else json.dumps(result.payload)
         if not isinstance(body, bytes):
             body = str.encode(body)
         headers: CIMultiDict[str] = CIMultiDict({hdrs.CONTENT_TYPE: result.content_type})
@@ -81,18 +88,15 @@ class Answer:
         """Tell whether a request of this method can get such an answer."""
         return method != "CONNECT" and not (method == "HEAD" and self.body)
 
-    def needs(self, names: frozenset[str]) -> dict[str, Any]:
-        """Return what a client call must be told to take this answer.
-
-        Args:
-            names: what this aiohttp's calls can be told.
-        """
+    @cached_property
+    def needs(self) -> dict[str, Any]:
+        """Return what a client call must be told to take this answer, if it can be told."""
         told: dict[str, Any] = {}
         if not self.is_encoded:
             told["auto_decompress"] = False
         if any(len(name) + len(value) > _LONG for name, value in self.raw_headers):
             told.update(max_line_size=_UNLIMITED, max_field_size=_UNLIMITED)
-        if len(self.raw_headers) > _MANY and "max_headers" in names:
+        if len(self.raw_headers) > _MANY:
             told["max_headers"] = _UNLIMITED
         if self.redirects and hdrs.LOCATION not in self.headers:
             told["allow_redirects"] = False
@@ -112,17 +116,30 @@ class Answer:
             url: of the request.
             headers: what the app passed, and its session.
         """
-        plan = _Plan(self, method)
+        plan = self._plan_of_head if method == "HEAD" else self._plan
         info = RequestInfo(url, self.method, _proxied(headers), url)
 
         def dress(cls: Callable[..., Any]) -> Callable[..., Any]:
             own: Any = self.response_class or cls
             made = telling(own, self) if plan.told else own
-            return lambda *args, **kwargs: made(*args, **{**kwargs, "request_info": info})
+
+            def make(*args: Any, **kwargs: Any) -> Any:
+                kwargs["request_info"] = info
+                return made(*args, **kwargs)
+
+            return make
 
         # How long its body is may not be true, if the app says it itself.
         early = bool(headers) and not _FRAMING.isdisjoint(map(str.lower, info.headers))
-        return Deliver(plan.status, plan.bytes, dress, early=early)
+        return Deliver(plan.status, plan.bytes, dress, early)
+
+    @cached_property
+    def _plan(self) -> _Plan:
+        return _Plan(self, has_body=True)
+
+    @cached_property
+    def _plan_of_head(self) -> _Plan:
+        return _Plan(self, has_body=False)
 
     def deliver_told(self, url: URL, headers: Any) -> Deliver:
         """Return the action that gives this answer to a request which stands for another.
@@ -155,11 +172,11 @@ def _proxied(headers: Any) -> CIMultiDictProxy[str]:
 class _Plan:
     """What of an answer goes on the wire, and whether that is all of it."""
 
-    def __init__(self, answer: Answer, method: str) -> None:
+    def __init__(self, answer: Answer, *, has_body: bool) -> None:
         self.told = False
         self.status = self._status(answer)
         reason = self._reason(answer.reason)
-        lines, body = self._framed(answer, has_body=method != "HEAD")
+        lines, body = self._framed(answer, has_body=has_body)
         head = [f"HTTP/1.1 {self.status} {reason}".encode()]
         for name, value in lines:
             line, is_whole = _line(name, value)
@@ -216,6 +233,15 @@ def _chunked(body: bytes) -> bytes:
     return b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
 
 
+def body_of(result: Any) -> Any:
+    """Return the body that a route or a `CallbackResult` says, as text or bytes.
+
+    Raises:
+        TypeError: *payload* cannot be JSON.
+    """
+    return result.body if result.payload is None else json.dumps(result.payload)
+
+
 def phrase(status: Any) -> str:
     """Return the phrase of a status, or nothing if it has none."""
     try:
@@ -226,6 +252,7 @@ def phrase(status: Any) -> str:
 
 def telling(cls: Any, answer: Answer) -> Any:
     """Return a subclass of a response class that says what HTTP could not carry."""
+    own_headers = CIMultiDict(answer.headers)  # which the app may change
 
     class Told(cls):  # type: ignore[misc]
         async def start(self, connection: Any) -> Any:
@@ -236,7 +263,7 @@ def telling(cls: Any, answer: Answer) -> Any:
 
         @property
         def headers(self) -> CIMultiDict[str]:
-            return answer.headers
+            return own_headers
 
         @property
         def raw_headers(self) -> RawHeaders:
@@ -244,7 +271,7 @@ def telling(cls: Any, answer: Answer) -> Any:
 
         @property
         def content_length(self) -> int | None:
-            length = answer.headers.get(hdrs.CONTENT_LENGTH, "")
+            length = own_headers.get(hdrs.CONTENT_LENGTH, "")
             return int(length) if length.isdecimal() else None
 
     for name in ("__name__", "__qualname__", "__module__", "__doc__"):

@@ -52,4 +52,6 @@ def merge_params(url: URL | str, params: Any = None) -> URL:
 def normalize_url(url: URL | str) -> URL:
     """Return the URL with its query sorted, in which form two of them are compared."""
     whole = URL(url)
+    if not whole.raw_query_string:
+        return whole
     return whole.with_query(sorted(whole.query.items()))

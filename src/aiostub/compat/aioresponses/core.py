@@ -42,7 +42,7 @@ from aiostub._matching.verdict import Match
 from aiostub._routing.route import Place
 from aiostub._routing.router import Choice, NoAnswer, Taken
 from aiostub._stub import Stub
-from aiostub.compat.aioresponses._answer import Answer, phrase
+from aiostub.compat.aioresponses._answer import Answer, body_of, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
 from aiostub.compat.aioresponses._matches import Containing, Exact, Findable, Matches
 from aiostub.compat.aioresponses._stand_in import is_no_way, is_plain, is_refusal, stand_in
@@ -92,6 +92,7 @@ __all__ = [
 ]
 
 _NO_MATCH = Match({})
+_ATOMS = frozenset({bool, bytes, float, int, str, type(None)})
 _OF_THE_BODY = ("data", "json", "compress", "chunked", "expect100")
 # What stands in the log of the stub; the answers themselves are not its routes.
 _EVERYTHING = _Pattern.build(None, ANY)
@@ -164,6 +165,7 @@ class RequestMatch(Findable):
         self.reason = phrase(status) if reason is None else reason
         self.callback = callback
         self.pending = 0  # uses that a callback is still deciding about
+        self._answered: tuple[Any, Answer] | None = None
 
     def __repr__(self) -> str:
         return f"RequestMatch('{self.url_or_pattern}')"
@@ -206,6 +208,24 @@ class RequestMatch(Findable):
         """Tell whether nobody need be asked for the answer, and it is no exception."""
         return self.exception is None and not callable(self.callback)
 
+    def answer(self) -> Answer:
+        """Return the answer as it is registered now; as long as that is the same, it is, too."""
+        body = body_of(self)
+        if type(self.headers) is not CIMultiDict:
+            return Answer.with_body(self, body)
+        says = (
+            self.method,
+            self.status,
+            self.reason,
+            self.content_type,
+            body,
+            self.response_class,
+            tuple(self.headers.items()),
+        )
+        if self._answered is None or self._answered[0] != says:
+            self._answered = says, Answer.with_body(self, body)
+        return self._answered[1]
+
     async def ask(self, url: URL, **kwargs: Any) -> Any:
         """Return what the callback says, or the exception, or this itself as it was registered."""
         result = None
@@ -223,6 +243,14 @@ class RequestMatch(Findable):
         if aioresponses.is_exception(result):
             return result
         return await aioresponses()._stand_in(Answer.of(result), url, kwargs)
+
+
+class _Found(NamedTuple):
+    """What answers a request, and the answer unless it has to be asked."""
+
+    key: str
+    matcher: RequestMatch
+    answer: Answer | None
 
 
 _MATCH = RequestMatch.match
@@ -562,19 +590,24 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             kwargs["data"] = b"".join([chunk async for chunk in data])
         if orig_self.closed:
             raise RuntimeError("Session is closed")
-        url = interception.address_of(orig_self, url)
-        asked = str(url)
+        asked = interception.address_of(orig_self, url)
         if orig_self.headers:
             kwargs["headers"] = interception.headers_of(orig_self, kwargs.get("headers"))
-        url = normalize_url(merge_params(url, kwargs.get("params")))
+        url = normalize_url(merge_params(asked, kwargs.get("params")))
         if self._passes(url):
-            return await self._pass_through(orig_self, method, asked, kwargs)
+            return await self._pass_through(orig_self, method, str(asked), kwargs)
         self._record(method, url, args, kwargs)
         response = await self.match(method, url, **kwargs)
         if response is None:
-            return await self._unmatched(orig_self, method, url, asked, kwargs)
+            return await self._unmatched(orig_self, method, url, str(asked), kwargs)
         self._responses.append(response)
-        await _raise_for_status(orig_self, response, kwargs.get("raise_for_status"))
+        wanted = kwargs.get("raise_for_status")
+        if wanted is None:
+            wanted = interception.raises_for_status(orig_self)
+        if callable(wanted):
+            await wanted(response)
+        elif wanted:
+            response.raise_for_status()
         return response
 
     def _passes(self, url: URL) -> bool:
@@ -594,6 +627,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         kwargs.setdefault("allow_redirects", allow_redirects)
         if method == "POST":
             kwargs.setdefault("data", None)
+        if _ATOMS.issuperset(map(type, kwargs.values())):  # which would be the same in a copy
+            return RequestCall(args, kwargs)
         try:
             return RequestCall(args, copy.deepcopy(kwargs))
         except Exception:  # noqa: BLE001 - not everything can be copied, and says so in its own way
@@ -610,19 +645,24 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         taken = self._take(method, url)
         if taken is None:
             return None
-        answer = await self._ask(*taken, url, {"allow_redirects": allow_redirects, **kwargs})
+        kwargs = {"allow_redirects": allow_redirects, **kwargs}
+        answer = taken.answer or await self._ask(taken, url, kwargs)
         call = _call.get() or _Call(None, None)
-        call.kwargs = {"allow_redirects": allow_redirects, **kwargs}
+        call.kwargs = kwargs
         call.url = url
         return await self._answer(call, answer, method)
 
-    def _take(self, method: str, url: URL) -> tuple[str, RequestMatch] | None:
-        """Find what answers a request, and reserve one use of it."""
+    def _take(self, method: str, url: URL) -> _Found | None:
+        """Find what answers a request: use it up, or reserve one use of what has to be asked."""
         with self._lock:
             for key, matcher in self._those_for(method, url):
                 if matcher.match(method, url) and not matcher.is_spoken_for:
+                    if matcher.is_plain:
+                        found = _Found(key, matcher, matcher.answer())
+                        self._use(key, matcher)
+                        return found
                     matcher.pending += 1
-                    return key, matcher
+                    return _Found(key, matcher, None)
         return None
 
     def _those_for(self, method: str, url: URL) -> Iterable[tuple[str, RequestMatch]]:
@@ -632,10 +672,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             return matches.found(method, url)
         return matches.items()
 
-    async def _ask(
-        self, key: str, matcher: RequestMatch, url: URL, kwargs: dict[str, Any]
-    ) -> Answer:
+    async def _ask(self, found: _Found, url: URL, kwargs: dict[str, Any]) -> Answer:
         """Ask what was registered for the answer; a callback that raises is not used up."""
+        key, matcher, _ = found
         try:
             result = await matcher.ask(url, **kwargs)
             failed = self.is_exception(result)
@@ -686,7 +725,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if not (interception.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
             for name in _OF_THE_BODY:  # which nobody would see, and is left for the test to see
                 kwargs.pop(name, None)
-        kwargs.update(answer.needs(_NAMES_TAKEN))
+        for name in answer.needs.keys() & _NAMES_TAKEN:
+            kwargs[name] = answer.needs[name]
         assert call.way is not None
         return await call.way.onwards(call.session, method, call.url, **kwargs)
 
@@ -762,28 +802,20 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         )
         if taken is None and (self.passthrough_unmatched or self._passes(request.url)):
             return LetThrough()
-        if taken is not None and taken[1].is_plain:
-            return self._deliver_plain(call, request, *taken)
+        if taken is not None and taken.answer is not None:
+            return self._deliver(call, taken.answer, request.method, request.url)
 
         async def ask(_: Request) -> Deliver:
             try:
                 if taken is None:
                     raise refused(request.method, call.url)  # noqa: TRY301
-                answer = await self._ask(*taken, request.url, call.kwargs)
+                answer = await self._ask(taken, request.url, call.kwargs)
             except BaseException as error:
                 call.failure = error
                 raise
             return self._deliver(call, answer, request.method, request.url)
 
         return Ask(ask, early=False, names=())
-
-    def _deliver_plain(
-        self, call: _Call, request: Request, key: str, matcher: RequestMatch
-    ) -> Deliver:
-        matcher.pending -= 1
-        answer = Answer.of(matcher)
-        self._use(key, matcher)
-        return self._deliver(call, answer, request.method, request.url)
 
     def _deliver(self, call: _Call, answer: Answer, method: str, url: URL) -> Deliver:
         call.methods.append(answer.method)
@@ -813,12 +845,3 @@ class _Dialect:
 
 def _prefixes(given: Any) -> Any:
     return [given] if isinstance(given, str) else given
-
-
-async def _raise_for_status(session: Any, response: ClientResponse, wanted: Any) -> None:
-    if wanted is None:
-        wanted = interception.raises_for_status(session)
-    if callable(wanted):
-        await wanted(response)
-    elif wanted:
-        response.raise_for_status()
