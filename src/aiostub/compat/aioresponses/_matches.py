@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiostub._routing.index import Needles
@@ -25,6 +25,7 @@ _METHODS = frozenset({"match", "match_regexp", "match_str"})
 _FEW = 64  # that are gone are no reason to make an index anew
 
 _Bucket = dict[int, str]  # keys of the dict by their order
+_NOTHING: _Bucket = {}
 
 
 class Exact(NamedTuple):
@@ -71,17 +72,14 @@ class Matches(dict[str, Any]):
 
     _index: _Index | None = None
 
-    def found(self, method: str, url: URL) -> Iterator[tuple[str, Any]]:
-        """Give what may answer a request, in order, each with its key."""
+    def found(self, method: str, url: URL) -> Iterable[str]:
+        """Return the keys of what may answer a request, in order."""
         if not self:
-            return
+            return ()
         index = self._index
         if index is None or index.is_stale:
             index = self._index = _Index(self)
-        for key in index.find(method, url):
-            matcher = self.get(key)
-            if matcher is not None:  # another thread may have taken it out
-                yield key, matcher
+        return index.find(method, url)
 
     def __setitem__(self, key: str, matcher: Any) -> None:
         if key in self:  # whose place it takes
@@ -129,7 +127,7 @@ class _Index:
     def __init__(self, matches: Matches) -> None:
         self._changes = Findable.changes
         self._orders = itertools.count()
-        self._exact: dict[Exact, _Bucket] = {}
+        self._exact: dict[tuple[str, URL], _Bucket] = {}
         self._needles: dict[str, Needles[_Bucket]] = {}  # by method
         self._others: _Bucket = {}
         self._known: dict[str, tuple[int, _Bucket]] = {}
@@ -167,10 +165,13 @@ class _Index:
     def find(self, method: str, url: URL) -> Iterable[str]:
         """Return the keys of all matchers that answer a request, and few others, in order."""
         method = method.lower()
-        found = [self._exact.get(Exact(method, url)), self._others]
+        exact = self._exact.get((method, url), _NOTHING)  # an Exact, which would take time to make
+        if not self._others and not self._needles:
+            return exact.values()
+        found = [exact, self._others]
         if method in self._needles:
             found += self._needles[method].found_in(str(url))
-        buckets = [bucket for bucket in found if bucket]
+        buckets = [bucket for bucket in found if bucket] or [_NOTHING]
         if len(buckets) == 1:
             return buckets[0].values()
         return (key for _, key in heapq.merge(*(bucket.items() for bucket in buckets)))

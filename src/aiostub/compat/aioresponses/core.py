@@ -383,7 +383,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     def clear(self) -> None:
         """Forget routes and responses; `requests` stay."""
         self._responses.clear()
-        self._matches.clear()
+        with self._lock:
+            self._matches.clear()
 
     def __enter__(self) -> Self:
         self.start()
@@ -593,7 +594,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         asked = interception.address_of(orig_self, url)
         if orig_self.headers:
             kwargs["headers"] = interception.headers_of(orig_self, kwargs.get("headers"))
-        url = normalize_url(merge_params(asked, kwargs.get("params")))
+        params = kwargs.get("params")
+        url = normalize_url(merge_params(asked, params) if params else asked)
         if self._passes(url):
             return await self._pass_through(orig_self, method, str(asked), kwargs)
         self._record(method, url, args, kwargs)
@@ -655,7 +657,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     def _take(self, method: str, url: URL) -> _Found | None:
         """Find what answers a request: use it up, or reserve one use of what has to be asked."""
         with self._lock:
-            for key, matcher in self._those_for(method, url):
+            for key in self._those_for(method, url):
+                matcher = self._matches[key]
                 if matcher.match(method, url) and not matcher.is_spoken_for:
                     if matcher.is_plain:
                         found = _Found(key, matcher, matcher.answer())
@@ -665,12 +668,12 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                     return _Found(key, matcher, None)
         return None
 
-    def _those_for(self, method: str, url: URL) -> Iterable[tuple[str, RequestMatch]]:
-        """Return what may answer a request: all that there is, where a suite has its own ways."""
+    def _those_for(self, method: str, url: URL) -> Iterable[str]:
+        """Return the keys of what may answer a request: all that there is, where a suite has its own ways."""
         matches = self._matches
         if type(matches) is Matches and RequestMatch.match is _MATCH:
             return matches.found(method, url)
-        return matches.items()
+        return matches
 
     async def _ask(self, found: _Found, url: URL, kwargs: dict[str, Any]) -> Answer:
         """Ask what was registered for the answer; a callback that raises is not used up."""
@@ -713,8 +716,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if response is None:
             call.methods = [answer.method]
             response = await self._stand_in(answer, url, call.kwargs)
-        responses = (*response.history, response)
-        for each, told in zip(responses, call.methods[-len(responses) :], strict=False):
+        newest_first = (response, *response.history[::-1])
+        for each, told in zip(newest_first, reversed(call.methods), strict=False):
             each.method = told
         return response
 
