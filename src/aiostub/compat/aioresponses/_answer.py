@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import ClientResponse, RequestInfo, hdrs, http
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -40,9 +40,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # one that is frozen would be 2 µs slower to make
 class Answer:
-    """One reply, as it was registered or as a callback gave it.
+    """One reply, as it was registered or as a callback gave it; nobody changes it.
 
     What is made of it is made once: a route that is asked again has the same answer.
     """
@@ -54,6 +54,8 @@ class Answer:
     raw_headers: RawHeaders
     body: bytes
     response_class: Callable[..., Any] | None
+    _needs: dict[str, Any] | None = None
+    _plans: dict[bool, _Plan] = field(default_factory=dict)  # by whether there is a body
 
     @classmethod
     def of(cls, result: Any) -> Answer:
@@ -88,9 +90,14 @@ class Answer:
         """Tell whether a request of this method can get such an answer."""
         return method != "CONNECT" and not (method == "HEAD" and self.body)
 
-    @cached_property
+    @property
     def needs(self) -> dict[str, Any]:
         """Return what a client call must be told to take this answer, if it can be told."""
+        if self._needs is None:
+            self._needs = self._find_needs()
+        return self._needs
+
+    def _find_needs(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
         if not self.is_encoded:
             told["auto_decompress"] = False
@@ -116,7 +123,10 @@ class Answer:
             url: of the request.
             headers: what the app passed, and its session.
         """
-        plan = self._plan_of_head if method == "HEAD" else self._plan
+        has_body = method != "HEAD"
+        plan = self._plans.get(has_body)
+        if plan is None:
+            plan = self._plans[has_body] = _Plan(self, has_body=has_body)
         info = RequestInfo(url, self.method, _proxied(headers), url)
 
         def dress(cls: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,14 +142,6 @@ class Answer:
         # How long its body is may not be true, if the app says it itself.
         early = bool(headers) and not _FRAMING.isdisjoint(map(str.lower, info.headers))
         return Deliver(plan.status, plan.bytes, dress, early)
-
-    @cached_property
-    def _plan(self) -> _Plan:
-        return _Plan(self, has_body=True)
-
-    @cached_property
-    def _plan_of_head(self) -> _Plan:
-        return _Plan(self, has_body=False)
 
     def deliver_told(self, url: URL, headers: Any) -> Deliver:
         """Return the action that gives this answer to a request which stands for another.
@@ -177,13 +179,9 @@ class _Plan:
         self.status = self._status(answer)
         reason = self._reason(answer.reason)
         lines, body = self._framed(answer, has_body=has_body)
-        head = [f"HTTP/1.1 {self.status} {reason}".encode()]
-        for name, value in lines:
-            line, is_whole = _line(name, value)
-            self.told = self.told or not is_whole
-            if line is not None:
-                head.append(line)
-        self.bytes = b"\r\n".join([*head, b"", body])
+        head = _head(self.status, reason, lines)
+        self.told = self.told or not head.is_whole
+        self.bytes = b"%b\r\n%b" % (head.bytes, body)
 
     def _status(self, answer: Answer) -> int:
         status = answer.status
@@ -219,7 +217,22 @@ class _Plan:
         return lines, body
 
 
-@lru_cache(1024)
+class _Head(NamedTuple):
+    bytes: bytes
+    is_whole: bool  # it says all that it should
+
+
+@lru_cache(256)  # most answers of a suite have one of a few heads
+def _head(status: int, reason: str, lines: RawHeaders) -> _Head:
+    head, is_whole = [f"HTTP/1.1 {status} {reason}".encode()], True
+    for name, value in lines:
+        line, says_all = _line(name, value)
+        is_whole = is_whole and says_all
+        if line is not None:
+            head.append(line)
+    return _Head(b"\r\n".join([*head, b""]), is_whole)
+
+
 def _line(name: bytes, value: bytes) -> tuple[bytes | None, bool]:
     """Return a line of a head, if it can be one, and whether it says all that it should."""
     carried = value.strip(b" \t")

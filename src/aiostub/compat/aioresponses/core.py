@@ -704,9 +704,11 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         response: ClientResponse | None = None
         url = cast("URL", call.url)
         if answer.fits(method.upper()) and interception.is_at_home(call.session, url):
+            assert call.way is not None
             call.mock, call.prepared = self, self._deliver(call, answer, method, url)
             try:
-                response = await self._go_on(call, answer, method)
+                kwargs = self._for_aiohttp(call, answer)
+                response = await call.way.onwards(call.session, method, url, **kwargs)
             except BaseException as error:
                 call.raise_failure(error)
                 if answer.redirects and call.asked and is_no_way(error):
@@ -721,17 +723,17 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             each.method = told
         return response
 
-    async def _go_on(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
+    def _for_aiohttp(self, call: _Call, answer: Answer) -> dict[str, Any]:
+        """Return the arguments with which a call goes on through aiohttp's client."""
         kwargs = {**call.kwargs, "raise_for_status": False}
         kwargs.pop("params", None)  # they are in the URL
-        kwargs.pop("read_until_eof", None)  # no length tells where the body ends
+        kwargs.pop("read_until_eof", None)  # which must not cut an empty body off
         if not (interception.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
             for name in _OF_THE_BODY:  # which nobody would see, and is left for the test to see
                 kwargs.pop(name, None)
-        for name in answer.needs.keys() & _NAMES_TAKEN:
-            kwargs[name] = answer.needs[name]
-        assert call.way is not None
-        return await call.way.onwards(call.session, method, call.url, **kwargs)
+        if answer.needs:
+            kwargs.update((n, value) for n, value in answer.needs.items() if n in _NAMES_TAKEN)
+        return kwargs
 
     async def _stand_in(self, answer: Answer, url: URL, kwargs: dict[str, Any]) -> ClientResponse:
         call = _Call(None, None)
