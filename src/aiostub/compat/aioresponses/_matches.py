@@ -116,7 +116,7 @@ class Matches(dict[str, Any]):
         self._index = None
         super().update(*args, **kwargs)
 
-    def __ior__(self, other: Any) -> Any:
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc] # not of dict's overloads
         self._index = None
         return super().__ior__(other)
 
@@ -157,10 +157,11 @@ class _Index:
 
     def discard(self, key: str) -> None:
         """Forget a matcher."""
-        order, bucket = self._known.pop(key, (None, None))
-        if bucket is not None:
-            self._gone += 1
+        known = self._known.pop(key, None)
+        if known is not None:
+            order, bucket = known
             del bucket[order]
+            self._gone += 1
 
     def find(self, method: str, url: URL) -> Iterable[str]:
         """Return the keys of all matchers that answer a request, and few others, in order."""

@@ -669,7 +669,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         return None
 
     def _those_for(self, method: str, url: URL) -> Iterable[str]:
-        """Return the keys of what may answer a request: all that there is, where a suite has its own ways."""
+        """Return the keys of what may answer a request: all, where a suite has ways of its own."""
         matches = self._matches
         if type(matches) is Matches and RequestMatch.match is _MATCH:
             return matches.found(method, url)
