@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 from yarl import URL
 
 from aiostub.compat.aioresponses import CallbackResult, aioresponses
@@ -271,9 +272,70 @@ async def test_a_class_that_is_patched():
 async def test_a_pattern_of_bytes_is_what_it_was():
     """It cannot be matched, and says so as Python does."""
     with aioresponses() as m:
-        m.get(re.compile(b"x"))
+        m.get(re.compile(b"http://x.test"))
         with pytest.raises(TypeError, match="bytes"):
             await bodies(PLACE)
+
+
+def matcher(url, body="put"):
+    """Make one that answers for ever."""
+    return RequestMatch(url, body=body, repeat=True)
+
+
+def decide_otherwise(m):
+    """Let one answer for another URL."""
+    m._matches["1"].url_or_pattern = URL(OTHER)
+
+
+def decide_oneself(m):
+    """Let one answer everything."""
+    m._matches["1"].match = lambda *_: True
+
+
+def patch_and_restore(m):
+    """Let one answer nothing for a while."""
+    m._matches["1"].match = lambda *_: False
+    m._take("GET", URL(PLACE))
+    del m._matches["1"].match
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (decide_otherwise, ["refused", "a"]),
+        (decide_oneself, ["a", "a"]),
+        (patch_and_restore, ["a", "refused"]),
+        (lambda m: m._matches.__setitem__("1", matcher(OTHER)), ["refused", "put"]),
+        (lambda m: m._matches.__setitem__("2", matcher(OTHER)), ["a", "put"]),
+        (lambda m: m._matches.__delitem__("1"), ["refused", "refused"]),
+        (lambda m: m._matches.pop("1"), ["refused", "refused"]),
+        (lambda m: m._matches.popitem(), ["refused", "refused"]),
+        (lambda m: m._matches.clear(), ["refused", "refused"]),
+        (lambda m: m._matches.setdefault("2", matcher(OTHER)), ["a", "put"]),
+        (lambda m: m._matches.update({"1": matcher(OTHER)}), ["refused", "put"]),
+        (lambda m: m._matches.update(x=matcher(OTHER)), ["a", "put"]),
+        (lambda m: m._matches.__ior__({"x": matcher(OTHER)}), ["a", "put"]),
+        (lambda m: setattr(m, "_matches", {"x": matcher(OTHER)}), ["refused", "put"]),
+    ],
+)
+async def test_what_suites_do_to_the_dict(change, expected):
+    """It is what is asked from then on, although the dict has been searched before."""
+    with aioresponses() as m:
+        m.get(PLACE, body="a", repeat=True)
+        before = await bodies(PLACE, OTHER)
+        change(m)
+        assert [before, await bodies(PLACE, OTHER)] == [["a", "refused"], expected]
+
+
+def test_what_is_used_up_leaves_nothing():
+    """A mock that lives for a whole run does not keep what is long gone."""
+    mock = aioresponses()
+    mock.get(OTHER, repeat=True)
+    for number in range(1000):
+        url = f"http://x.test/{number}"
+        mock.get(url)
+        assert mock._take("GET", URL(url)) is not None
+    assert len(mock._matches._index._exact) < 200
 
 
 @pytest.mark.parametrize(
@@ -284,6 +346,7 @@ async def test_a_pattern_of_bytes_is_what_it_was():
         ("body", "new", (200, "OK", "new", "application/json", None)),
         ("payload", [1], (200, "OK", "[1]", "application/json", None)),
         ("content_type", "text/plain", (200, "OK", "old", "text/plain", None)),
+        ("headers", CIMultiDict({"X-A": "1"}), (200, "OK", "old", "application/json", "1")),
         ("headers", {"X-A": "1"}, (200, "OK", "old", "application/json", "1")),
     ],
 )
