@@ -32,23 +32,20 @@ async def poll(session, url=URL):
 
 
 def collect():
-    """Collect what a run has leaked: in the run around it, that is nobody's."""
-    for name in ("last_exc", "last_traceback", "last_type", "last_value"):
-        vars(sys).pop(name, None)  # pytest keeps the newest failure there, and with it a frame
+    """End what a run has leaked: in the run around it, that is nobody's.
+
+    Whoever holds a session yet, a log record or a traceback, would let it warn a later test.
+    """
+    for thing in gc.get_objects():
+        if issubclass(type(thing), aiohttp.ClientSession) and not thing.closed:
+            thing.detach()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
 
 
 @pytest.fixture
-def collected():
-    """Collect once more when pytester lets go of what it has recorded."""
-    yield
-    collect()
-
-
-@pytest.fixture
-def run(collected, pytester):
+def run(pytester):
     """Give a function that runs a test file in a pytest of its own, where leaks are warnings."""
 
     def run(source, *options, **settings):
