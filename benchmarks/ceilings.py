@@ -39,23 +39,22 @@ class Ceiling(NamedTuple):
 
 
 CEILINGS = (
-    Ceiling("one request", OURS, FLOOR, 1.8, 2.5),
+    Ceiling("one request", OURS, FLOOR, 1.7, 2.3),
     Ceiling("one request", OURS, SERVER, 0.85, 1.2),
-    Ceiling("one request", COMPAT, OURS, 1.2, 1.5),
-    Ceiling("whole test", OURS, FLOOR, 2.2, 3.2),
+    Ceiling("one request", COMPAT, OURS, 1.4, 1.9),
+    Ceiling("whole test", OURS, FLOOR, 2.0, 2.9),
     Ceiling("whole test", OURS, SERVER, 0.5, 0.9),
-    Ceiling("whole test", COMPAT, OURS, 1.1, 1.4),
+    Ceiling("whole test", COMPAT, OURS, 1.2, 1.6),
     Ceiling("1,000 mixed routes", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1,000 exact routes", OURS, FLOOR, 1.8, 2.7),
-    Ceiling("1,000 exact routes", COMPAT, OURS, 1.2, 1.6),
+    Ceiling("1,000 exact routes", COMPAT, OURS, 1.4, 2.0),
     Ceiling("1,000 templates", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1,000 regexes", OURS, FLOOR, 2.0, 3.0),
-    Ceiling("1,000 regexes", COMPAT, OURS, 1.2, 1.6),
+    Ceiling("1,000 regexes", COMPAT, OURS, 1.4, 2.0),
     Ceiling("1,000 conditions", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1 kB up", OURS, FLOOR, 1.8, 2.7),
-    Ceiling("1 kB up", COMPAT, OURS, 1.0, 1.4),
+    Ceiling("1 kB up", COMPAT, OURS, 1.1, 1.7),
     Ceiling("1 MB down", OURS, FLOOR, 1.6, 2.6),
-    Ceiling("1 MB down", COMPAT, OURS, 0.7, 1.2),
     Ceiling("1 MB up", OURS, FLOOR, 1.9, 3.0),
 )
 
