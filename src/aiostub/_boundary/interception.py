@@ -119,10 +119,7 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
             return response
         if _speaks:
             return await _speak(_stack, go_on, self, method, str_or_url, **kwargs)
-        with ClientCall(Origin(method, str_or_url, kwargs)) as call:  # as in go_on()
-            response = await original(self, method, str_or_url, **kwargs)
-            call.answered(self._loop)
-            return response
+        return await go_on(self, method, str_or_url, **kwargs)
 
     async def go_on(
         self: ClientSession, method: str, str_or_url: Any, **kwargs: Any

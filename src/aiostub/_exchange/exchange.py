@@ -598,8 +598,7 @@ class Exchange(abc.ABC):
         """Note in the log that the call is over, with the exception that the client met, if any."""
         self._over = True
         call = self.call
-        if self.registry.log_bodies is not None:
-            call.request = self._as_logged(call.request)
+        call.request = self._as_logged(call.request)
         if error is not None:
             call._error = error
         if call.elapsed is None:
