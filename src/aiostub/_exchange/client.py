@@ -356,7 +356,8 @@ class ClientExchange(Exchange):
         call._response, call._responding = self.response, None
         self._close_call(error)
         if not call.request.sent:
-            call.request = self._as_logged(self._as_if_sent())
+            self._take_as_sent()
+            call.request = self._as_logged(self.request)
         action = self.action
         if isinstance(action, Send) and action.reply.is_long and not self.loop.is_closed():
             self.loop.call_soon(_share_body, call._response, action.reply.body)
@@ -379,14 +380,15 @@ class ClientExchange(Exchange):
         broken = None if response is None else response.content.exception()
         return None if str(broken) == _LET_GO else broken
 
-    def _as_if_sent(self) -> Request:
-        """Return a request that nobody here has read, as it was sent or would have been."""
+    def _take_as_sent(self) -> None:
+        """Take a request that nobody here has read as it was sent, or would have been."""
         headers = CIMultiDictProxy(CIMultiDict(self.client_request.headers))
         if self._received:
             body = b"".join(self._received)
             is_more = self._received_size > len(body)
-            return self.request.as_sent(headers, body, complete=True, truncated=is_more)
-        return self.request.as_sent(headers, bytes(self._known_body), complete=True)
+            self.request.arrived(headers, body, complete=True, truncated=is_more)
+        else:
+            self.request.arrived(headers, bytes(self._known_body), complete=True)
 
     @property
     def _known_body(self) -> bytes | bytearray:

@@ -281,7 +281,7 @@ class Exchange(abc.ABC):
 
     def _arrived(self, headers: Headers, *, complete: bool = False) -> None:
         body = b"".join(self._received) if self._received else b""
-        self.request = self.request.as_sent(
+        self.request.arrived(
             headers, body, complete=complete, truncated=self._received_size > len(body)
         )
         if not self._replays:  # a body that can be sent only once is missing from a re-send

@@ -129,7 +129,7 @@ class Request:
         self._timeout = timeout
         self._proxy = proxy
         self._session = None if session is None else weakref.ref(session)
-        self._views: dict[str, Any] = {}
+        self._views: dict[str, Any] | None = None  # on the body, as far as somebody has asked
 
     def __repr__(self) -> str:
         return f"<Request {self._method} {self._url}>"
@@ -138,20 +138,19 @@ class Request:
         """Copy the request with what a route's URL captured."""
         copy = self._copy()
         copy._path_params = path_params
-        copy._views = self._views
+        copy._views = self._known_views()
         return copy
 
-    def as_sent(
+    def arrived(
         self, headers: Headers, body: bytes, *, complete: bool, truncated: bool = False
-    ) -> Request:
-        """Copy the request with what is on the wire; *headers* will not change any more."""
-        copy = self._copy()
-        copy._headers = headers
-        copy._body = body
-        copy._complete = complete
-        copy._sent = True
-        copy._truncated = truncated
-        return copy
+    ) -> None:
+        """Note what is on the wire; *headers* will not change any more."""
+        self._headers = headers
+        self._body = body
+        self._complete = complete
+        self._sent = True
+        self._truncated = truncated
+        self._views = None
 
     def cut(self, size: int) -> Request:
         """Copy the request with so many bytes of its body, if it has more."""
@@ -176,8 +175,14 @@ class Request:
         copy._timeout = self._timeout
         copy._proxy = self._proxy
         copy._session = self._session
-        copy._views = {}
+        copy._views = None
         return copy
+
+    def _known_views(self) -> dict[str, Any]:
+        """Return the views that have been computed; copies with the same body share them."""
+        if self._views is None:
+            self._views = {}
+        return self._views
 
     @property
     def method(self) -> str:
@@ -286,16 +291,18 @@ class Request:
     @property
     def parts(self) -> tuple[Part, ...]:
         """The parts of a multipart body; none if the body is something else."""
-        if "parts" not in self._views:
-            self._views["parts"] = _parts(self._content_type(), self._decoded_body())
-        parts: tuple[Part, ...] = self._views["parts"]
+        views = self._known_views()
+        if "parts" not in views:
+            views["parts"] = _parts(self._content_type(), self._decoded_body())
+        parts: tuple[Part, ...] = views["parts"]
         return parts
 
     def _decoded_body(self) -> bytes:
-        if "body" not in self._views:
+        views = self._known_views()
+        if "body" not in views:
             codings = ",".join(self.headers.getall("Content-Encoding", ()))
-            self._views["body"] = _decoded(self.body, codings)
-        body: bytes = self._views["body"]
+            views["body"] = _decoded(self.body, codings)
+        body: bytes = views["body"]
         return body
 
     def _content_type(self) -> Message:
@@ -326,7 +333,7 @@ def parsed_json(request: Request) -> object:
     Raises:
         ValueError: the body is no JSON.
     """
-    views = request._views
+    views = request._known_views()
     if "json" not in views:
         views["json"] = request.json()
     return views["json"]
