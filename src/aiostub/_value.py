@@ -33,29 +33,23 @@ class Unset:
 UNSET: Final = Unset()
 
 
-class _Slotted(type):
-    """Make a slot of each annotated name of a class, and a default of what stands behind it."""
+def _plain(bases: tuple[type, ...], kind: type) -> tuple[type, ...]:
+    """Return what classes are derived from that *kind* makes.
 
-    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Slotted:
-        kinds = namespace.get("__annotations__", {})
-        fields = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
-        defaults = {name: namespace.pop(name) for name in fields if name in namespace}
-        own = {
-            "__slots__": fields,
-            "__match_args__": fields,
-            "_names": frozenset(fields),
-            "_defaults": defaults,
-        }
-        made = super().__new__(cls, name, bases, {**namespace, **own})
-        setters = {field: vars(made)[field].__set__ for field in fields}
-        type.__setattr__(made, "_setters", setters)
-        type.__setattr__(made, "_in_order", tuple(setters.values()))
-        return made
+    They are no instances of it: to ask isinstance() of a class whose metaclass is not `type` takes
+    four times as long, and each request is asked a dozen times.
+    """
+    return tuple(
+        plain
+        for base in bases
+        for plain in (base.__bases__ if isinstance(base, kind) else (base,))
+    )
 
 
-@dataclass_transform(frozen_default=True)
-class Value(metaclass=_Slotted):
-    """Hold the annotated names of a class; equal is what has the same class and equal values."""
+class _Frozen:
+    """Do what every value does."""
+
+    __slots__ = ()
 
     if TYPE_CHECKING:
         _defaults: ClassVar[dict[str, Any]]
@@ -112,11 +106,44 @@ class Value(metaclass=_Slotted):
         return _made_again, (type(self), self._fields())
 
 
-class Individual(Value):
-    """Hold the annotated names of a class; equal only to itself."""
+class _Slotted(type):
+    """Make a slot of each annotated name of a class, and a default of what stands behind it."""
 
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+        if not any(isinstance(base, cls) for base in bases):
+            return super().__new__(cls, name, bases, namespace)
+        kinds = namespace.get("__annotations__", {})
+        fields = tuple(name for name, kind in kinds.items() if not kind.startswith("ClassVar"))
+        defaults = {name: namespace.pop(name) for name in fields if name in namespace}
+        own = {
+            "__slots__": fields,
+            "__match_args__": fields,
+            "_names": frozenset(fields),
+            "_defaults": defaults,
+        }
+        made = type.__new__(type, name, _plain(bases, cls), {**namespace, **own})
+        setters = {field: vars(made)[field].__set__ for field in fields}
+        type.__setattr__(made, "_setters", setters)
+        type.__setattr__(made, "_in_order", tuple(setters.values()))
+        return made
+
+
+class _Individual(_Frozen):
+    """Do what a value does that is equal only to itself."""
+
+    __slots__ = ()
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+
+@dataclass_transform(frozen_default=True)
+class Value(_Frozen, metaclass=_Slotted):
+    """Hold the annotated names of a class; equal is what has the same class and equal values."""
+
+
+@dataclass_transform(frozen_default=True)
+class Individual(_Individual, metaclass=_Slotted):
+    """Hold the annotated names of a class; equal only to itself."""
 
 
 def _made_again(kind: type[Any], fields: dict[str, Any]) -> Any:
@@ -136,7 +163,9 @@ else:
     class _Named(type):
         """Make an item of each annotated name of a class, and a default of what stands behind."""
 
-        def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _Named:
+        def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
+            if not any(isinstance(base, cls) for base in bases):
+                return super().__new__(cls, name, bases, namespace)
             fields = tuple(namespace.get("__annotations__", ()))
             defaults = tuple(namespace.pop(field) for field in fields if field in namespace)
             items = {field: _tuplegetter(place, "") for place, field in enumerate(fields)}
@@ -147,10 +176,10 @@ else:
                 "_size": len(fields),
                 "_defaults": defaults,
             }
-            return super().__new__(cls, name, bases, {**namespace, **items, **own})
+            return type.__new__(type, name, _plain(bases, cls), {**namespace, **items, **own})
 
-    class NamedTuple(tuple, metaclass=_Named):
-        """Hold the annotated names of a class in their order, as `typing.NamedTuple` does."""
+    class _Tuple(tuple):
+        """Do what every named tuple does."""
 
         __slots__ = ()
 
@@ -189,3 +218,6 @@ else:
 
         def __getnewargs__(self) -> tuple[Any, ...]:
             return tuple(self)
+
+    class NamedTuple(_Tuple, metaclass=_Named):
+        """Hold the annotated names of a class in their order, as `typing.NamedTuple` does."""

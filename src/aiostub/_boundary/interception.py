@@ -5,6 +5,7 @@ Rules of the file:
 - Three functions of aiohttp's are replaced while at least one stub is started, and put back by the
   last one to stop: ``ClientSession._request``, to know the client call a request comes from,
   ``BaseConnector.connect``, the boundary, and ``BaseConnector.close``, to close what is ours.
+- While a started stub has a dialect, ``ClientSession._request`` is replaced once more, over ours.
 - If somebody has wrapped ours meanwhile, theirs stays, and ours inside it steps aside for good:
   each installation has functions of its own.
 - The stack of started stubs is replaced as a whole, never changed, so that a request in another
@@ -32,7 +33,7 @@ from aiohttp.client import ClientSession  # a suite may have put a subclass of i
 
 from aiostub import _watch
 from aiostub._boundary.connector import Boundary
-from aiostub._exchange.client_call import ClientCall
+from aiostub._exchange.client_call import ClientCall, client_call
 from aiostub._log.calls import Origin
 from aiostub._routing.registry import Way
 from aiostub.exceptions import StubStateError
@@ -52,8 +53,8 @@ boundary = Boundary()
 
 _lock = threading.RLock()
 _stack: tuple[Registry, ...] = ()  # the innermost first
-_speaks = False  # whether a started stub has a dialect
 _patches: tuple[Patch, ...] = ()
+_dialects: Patch | None = None  # while a started stub has one
 
 
 class Patch:
@@ -83,25 +84,28 @@ def started() -> tuple[Registry, ...]:
 
 def start(registry: Registry) -> None:
     """Put a stub on the stack, and patch aiohttp if it is the first."""
-    global _stack, _patches, _speaks
+    global _stack, _patches, _dialects
     with _lock:
         if not _stack:
             unknown = _check_aiohttp()
             if unknown and not all(name in owner.__dict__ for owner, name, _ in _PATCHED):
                 raise StubStateError(unknown)
             _patches = tuple(Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
+        if registry.dialect is not None and _dialects is None:
+            _dialects = Patch(ClientSession, "_request", _wrap_in_dialects)
         _stack = (registry, *_stack)
-        _speaks = _speaks or registry.dialect is not None
     if _watch.current is not None:
         _watch.current.stub_started(registry)
 
 
 def stop(registry: Registry) -> None:
     """Take a stub off the stack, wherever it stands, and restore aiohttp if it was the last."""
-    global _stack, _patches, _speaks
+    global _stack, _patches, _dialects
     with _lock:
         _stack = tuple(each for each in _stack if each is not registry)
-        _speaks = any(each.dialect is not None for each in _stack)
+        if _dialects is not None and all(each.dialect is None for each in _stack):
+            _dialects.undo()
+            _dialects = None
         if not _stack:
             for patch in _patches:
                 patch.undo()
@@ -114,20 +118,37 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
     async def _request(
         self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
     ) -> ClientResponse:
+        response: ClientResponse
         if not patch.active:
-            response: ClientResponse = await original(self, method, str_or_url, **kwargs)
+            response = await original(self, method, str_or_url, **kwargs)
             return response
-        if _speaks:
-            return await _speak(_stack, go_on, self, method, str_or_url, **kwargs)
-        return await go_on(self, method, str_or_url, **kwargs)
-
-    async def go_on(
-        self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
-    ) -> ClientResponse:
-        with ClientCall(Origin(method, str_or_url, kwargs)) as call:
-            response: ClientResponse = await original(self, method, str_or_url, **kwargs)
+        outer = client_call.get()
+        call = ClientCall(Origin(method, str_or_url, kwargs))
+        client_call.set(call)
+        try:
+            response = await original(self, method, str_or_url, **kwargs)
+        except BaseException as error:
+            seen = call.as_the_app_sees(error)
+            if seen is not error:
+                raise seen from None
+            raise
+        else:
             call.answered(self._loop)
             return response
+        finally:
+            client_call.set(outer)
+            call.end()
+
+    return _request
+
+
+def _wrap_in_dialects(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def _request(
+        self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
+    ) -> ClientResponse:
+        registries = _stack if patch.active else ()
+        return await _speak(registries, original, self, method, str_or_url, **kwargs)
 
     return _request
 
@@ -187,13 +208,14 @@ def is_at_home(session: Any, url: URL) -> bool:
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def connect(
+    def connect(
         self: BaseConnector, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> Any:
+    ) -> Awaitable[Any]:
         registries = _stack
         if not patch.active or not registries:
-            return await original(self, req, traces, timeout)
-        return await boundary.connect(original, registries, self, req, traces, timeout)
+            unstubbed: Awaitable[Any] = original(self, req, traces, timeout)
+            return unstubbed
+        return boundary.connect(original, registries, self, req, traces, timeout)
 
     return connect
 

@@ -19,8 +19,6 @@ from aiostub._value import NamedTuple
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
-    from typing_extensions import Self
-
     from aiostub._answers.steps import Action
     from aiostub._routing.registry import Decision, Registry
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 class ClientCall:
     """One call of ``ClientSession._request``, and what its requests have met so far."""
 
-    __slots__ = ("_outer", "failed", "last", "origin", "sender", "traces")
+    __slots__ = ("failed", "last", "origin", "sender", "traces")
 
     # A context may outlive the call by far, so nothing in here leads to a session.
 
@@ -39,17 +37,9 @@ class ClientCall:
         self.last: Call | None = None
         self.sender = None if _watch.current is None else _watch.current.sender()
 
-    def __enter__(self) -> Self:
-        self._outer = client_call.get()
-        client_call.set(self)
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        client_call.set(self._outer)
-        own = None if error is None else self.as_the_app_sees(error)
-        self.last = self.failed = None  # timers keep contexts alive, and a call its session
-        if own is not error and own is not None:
-            raise own from None
+    def end(self) -> None:
+        """Let go of the calls: timers keep contexts alive, and a call its session."""
+        self.last = self.failed = None
 
     def as_the_app_sees(self, error: BaseException) -> BaseException:
         """Return what the app shall see of an error that came out of aiohttp.
