@@ -144,7 +144,7 @@ class ClientExchange(Exchange):
 
     def would_pass(self) -> bool:
         """Tell whether the request would go to the real network, as far as it shows."""
-        decision = dispatch(self.registries, self.request, declined=self._declined, use=False)
+        _, decision = dispatch(self.registries, self.request, declined=self._declined, use=False)
         return isinstance(decision, PassThrough)
 
     def _let_resend_meet_it(self) -> None:

@@ -43,7 +43,6 @@ from aiostub._answers.steps import (
 )
 from aiostub._matching.verdict import Undecided
 from aiostub._routing.registry import (
-    Answer,
     Decision,
     PassThrough,
     Registry,
@@ -52,6 +51,7 @@ from aiostub._routing.registry import (
     no_step_error,
     unmatched_error,
 )
+from aiostub._routing.router import Taken
 from aiostub._wire.play import SPOILED, Player, send
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
@@ -179,29 +179,29 @@ class Exchange(abc.ABC):
         if self.registry.stopped or len(self.registries) > 1:
             left = [registry for registry in self.registries if not registry.stopped]
             self.registries = left or self.registries[:1]
-        decision = dispatch(
+        registry, decision = dispatch(
             self.registries,
             self.request,
             declined=self._declined,
             has_arrived=self.has_arrived,
         )
         if not isinstance(decision, Undecided):
-            self._settle(decision)
+            self._settle(registry, decision)
 
-    def _settle(self, decision: Answer | PassThrough | Unanswered) -> None:
+    def _settle(self, registry: Registry, decision: Decision) -> None:
         self.decision = decision
-        if decision.registry is not self.registry:
+        if registry is not self.registry:
             self.registry.in_flight.discard(self)
-            self.registry = decision.registry
+            self.registry = registry
             self.registry.in_flight.add(self)
-        taken = None if isinstance(decision, Unanswered) else decision.taken
+        taken = decision.taken if isinstance(decision, PassThrough) else decision
         route = None
-        if taken is not None:
-            route, step, match = taken
-            if step is not None:
-                self.action = step.action
-            if match.path_params:
-                self.request = self.request.with_path_params(match.path_params)
+        if isinstance(taken, Taken):
+            route = taken.route
+            if taken.step is not None:
+                self.action = taken.step.action
+            if taken.match.path_params:
+                self.request = self.request.with_path_params(taken.match.path_params)
         if isinstance(decision, PassThrough):
             self.action = LetThrough()
             self.call.passed_through = True
@@ -224,7 +224,8 @@ class Exchange(abc.ABC):
             route.remember(call)
         if self._log_of is not log and not self.registry.is_guard:
             self._move_to(log)
-        log.wake()
+        if log.watchers:
+            log.wake()
 
     def _move_to(self, log: Log) -> None:
         if self._log_of is not None:
@@ -270,7 +271,7 @@ class Exchange(abc.ABC):
     def request_refused(self, error: HttpProcessingError) -> None:
         """Answer as aiohttp's server does what it cannot parse."""
         if self.decision is None:
-            self._settle(Unanswered(self.registry))
+            self._settle(self.registry, Unanswered())
         if not isinstance(self.action, Deliver):  # which is whatever the request was
             self.action = Send(Reply(400, text=f"Bad Request: {error.message}"))
         self._answer_soon()
@@ -518,8 +519,8 @@ class Exchange(abc.ABC):
 
     def _ask_the_next(self) -> None:
         """Give the use back, and let the next route answer."""
-        assert isinstance(self.decision, Answer)
-        taken = self.decision.taken
+        taken = self.decision
+        assert isinstance(taken, Taken)
         self._declined = (*self._declined, taken.route)
         if taken.step is not None:
             self.registry.router.give_back(taken.route, taken.step)
@@ -567,8 +568,8 @@ class Exchange(abc.ABC):
         return error
 
     def _no_step(self) -> BaseException:
-        assert isinstance(self.decision, Answer)
-        return no_step_error(self.registry, self.decision.taken.route)
+        assert isinstance(self.decision, Taken)
+        return no_step_error(self.registry, self.decision.route)
 
     # Tasks.
 

@@ -324,14 +324,14 @@ def _frame_row(frame: Frame, start: float) -> _explain.FrameRow:
 class Log(Calls):
     """Hold the calls of a stub, in the order in which they reached the boundary."""
 
-    __slots__ = ("_lock", "_watchers")
+    __slots__ = ("_lock", "watchers")
 
     _items: list[Call]
 
     def __init__(self, base_url: URL | None = None) -> None:
         super().__init__([], base_url)
         self._lock = Lock()
-        self._watchers: list[Callable[[], None]] = []
+        self.watchers: list[Callable[[], None]] = []  # who waits for a call
 
     def add(self, call: Call) -> None:
         """Log a call."""
@@ -343,8 +343,8 @@ class Log(Calls):
                 insort(items, call, key=attrgetter("_began"))
 
     def wake(self) -> None:
-        """Tell whoever waits for a call to look again."""
-        for look in self._watchers:
+        """Tell those who wait for a call to look again."""
+        for look in self.watchers:
             look()
 
     def discard(self, call: Call) -> None:
@@ -368,10 +368,10 @@ class Log(Calls):
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
-        self._watchers.append(wake)
+        self.watchers.append(wake)
         try:
             while not happened():
                 event.clear()
                 await event.wait()
         finally:
-            self._watchers.remove(wake)
+            self.watchers.remove(wake)

@@ -10,8 +10,9 @@ Rules of the file:
 
 from __future__ import annotations
 
+import heapq
 from bisect import insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from yarl import URL
 
     from aiostub._matching.pattern import Pattern, Place
+    from aiostub._matching.request import Request
     from aiostub._matching.url import Segment
     from aiostub._routing.route import Route
 
@@ -50,10 +52,10 @@ class Bucket:
         while self.start < len(self.routes) and self.routes[self.start].exhausted:
             self.start += 1
 
-    def live(self) -> Iterator[Route]:
+    def live(self) -> Iterable[Route]:
         """Return the routes that may have a step left."""
         if not self.start:
-            return iter(self.routes)
+            return self.routes
         return self._behind_the_exhausted()
 
     def _behind_the_exhausted(self) -> Iterator[Route]:
@@ -93,12 +95,22 @@ class Index:
     def _tree_of(self, origin: _Origin) -> _Tree:
         return self._templates.setdefault(origin, _Tree())
 
-    def find(self, canonical: Canonical, url: URL) -> list[Bucket]:
+    def live(self, canonical: Canonical, request: Request) -> Iterable[Route]:
+        """Return the routes that may match a request and have a step left, in order."""
+        if self._all_exact:
+            bucket = self._exact.get(canonical)
+            return () if bucket is None else bucket.live()
+        return _merged(bucket.live() for bucket in self._find(canonical, request.url))
+
+    def all(self, canonical: Canonical, request: Request) -> Iterable[Route]:
+        """Return the routes that may match a request, used up or not, in order."""
+        buckets = self._find(canonical, request.url)
+        return _merged(tuple(bucket.routes) for bucket in buckets)
+
+    def _find(self, canonical: Canonical, url: URL) -> list[Bucket]:
         """Return the buckets in which all routes stand that match a URL, and few others."""
         exact = self._exact.get(canonical)
         found = [] if exact is None else [exact]
-        if self._all_exact:
-            return found
         if self._places and (bucket := self._places.get(canonical[:4])):
             found.append(bucket)
         if self._paths and (bucket := self._paths.get((None, None, None, canonical.path))):
@@ -118,6 +130,11 @@ class Index:
             tree = self._templates.get(origin)
             if tree is not None:
                 yield from tree.found_along(segments)
+
+
+def _merged(routes: Iterable[Iterable[Route]]) -> Iterable[Route]:
+    several = list(routes)
+    return several[0] if len(several) == 1 else heapq.merge(*several, key=by_order)
 
 
 _Key = TypeVar("_Key")

@@ -39,26 +39,16 @@ UnmatchedMode: TypeAlias = 'Literal["error", "passthrough"]'
 
 
 class PassThrough(NamedTuple):
-    """The request goes to the real network; a route says so, or a rule of *registry*'s."""
+    """The request goes to the real network: a route says so, or a rule."""
 
-    registry: Registry
     taken: Taken | None = None
 
 
-class Answer(NamedTuple):
-    """A route of *registry*'s answers."""
-
-    registry: Registry
-    taken: Taken
-
-
 class Unanswered(NamedTuple):
-    """Nobody answers; it counts against *registry*."""
-
-    registry: Registry
+    """Nobody answers."""
 
 
-Decision: TypeAlias = "Answer | PassThrough | Unanswered | Undecided"
+Decision: TypeAlias = "Taken | PassThrough | Unanswered"
 
 
 if TYPE_CHECKING:
@@ -108,10 +98,6 @@ class _NearCall(NamedTuple):
 class Registry:
     """Hold what one stub knows."""
 
-    is_fixture = False  # the pytest fixture, which a marker configures
-    is_guard = False  # the guard of a whole pytest run
-    dialect: Dialect | None = None
-
     def __init__(
         self,
         base_url: URL | None,
@@ -127,6 +113,9 @@ class Registry:
         self.unmatched = unmatched
         self.name = name  # what a text calls the stub
         self.log_bodies = log_bodies  # how many bytes of each; None is all
+        self.is_fixture = False  # the pytest fixture, which a marker configures
+        self.is_guard = False  # the guard of a whole pytest run
+        self.dialect: Dialect | None = None
         self.log = Log(base_url)
         self.router = Router(self.log, base_url)
         self.rules: list[Rule] = []
@@ -279,7 +268,7 @@ def dispatch(
     declined: Container[Route] = (),
     use: bool = True,
     has_arrived: bool = False,
-) -> Decision:
+) -> tuple[Registry, Decision | Undecided]:
     """Decide what becomes of a request, and use up the step that answers it.
 
     Args:
@@ -288,6 +277,9 @@ def dispatch(
         declined: routes whose handlers have said that they do not answer it.
         use: whether the step is used up, or only looked at.
         has_arrived: it came over a socket of ours, so that no server of this process is ahead.
+
+    Returns:
+        whose decision it is, or against whom it counts that nobody answers; and the decision.
     """
     place = canonical(request.url)
     nobody: list[NoAnswer] = []
@@ -302,13 +294,13 @@ def dispatch(
             if isinstance(choice, Taken):
                 step = choice.step
                 lets_through = step is not None and isinstance(step.action, LetThrough)
-                return PassThrough(registry, choice) if lets_through else Answer(registry, choice)
+                return registry, PassThrough(choice) if lets_through else choice
             if isinstance(choice, Undecided):
-                return choice
+                return registry, choice
             nobody.append(choice)
         for registry in registries:
             if registry.lets_through(request, place):
-                return PassThrough(registry)
+                return registry, PassThrough()
     except BaseException as bug:
         registry.note(bug)  # a matcher that raises never means "no match"
         raise
@@ -321,7 +313,7 @@ def _dispatch_unmatched(
     nobody: Sequence[NoAnswer],
     *,
     has_arrived: bool,
-) -> Decision:
+) -> tuple[Registry, Decision | Undecided]:
     """Decide about a request that no route answers and no rule names.
 
     What a used-up route would have answered is unmatched, never silently real; where that shows
@@ -334,8 +326,10 @@ def _dispatch_unmatched(
         lets_go = registries[0]
     spent = any(each.spent for each in nobody)
     if not spent and any(each.perhaps for each in nobody):
-        return UNDECIDED
-    return Unanswered(registries[0]) if spent or lets_go is None else PassThrough(lets_go)
+        return registries[0], UNDECIDED
+    if spent or lets_go is None:
+        return registries[0], Unanswered()
+    return lets_go, PassThrough()
 
 
 def unmatched_error(

@@ -422,11 +422,15 @@ class Route(CallAssertions):
         """Return the step that has the next serving; ``None`` of a route without a step."""
         return self._steps[self._current] if self._steps else None
 
-    def use(self, step: Step) -> None:
-        """Use up one serving of the next step."""
+    def use(self) -> Step | None:
+        """Use up one serving of the next step, and return it."""
+        if not self._steps:
+            return None
+        step = self._steps[self._current]
         step.served += 1
-        if step.times is not None and not step.left:
+        if step.times is not None and step.served >= step.times:
             self._look_for_the_next()
+        return step
 
     def give_back(self, step: Step) -> None:
         """Take back a serving that answered nothing."""

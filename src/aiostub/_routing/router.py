@@ -11,9 +11,8 @@ Rules of the file:
 
 from __future__ import annotations
 
-import heapq
 from bisect import insort
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from threading import Lock
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,12 +31,15 @@ if TYPE_CHECKING:
     from aiostub._matching.url import Canonical
 
 
-class Taken(NamedTuple):
+class Taken:
     """A route answers; *step* is used up by one (``None``: the route was never given one)."""
 
-    route: Route
-    step: Step | None
-    match: Match
+    __slots__ = ("match", "route", "step")
+
+    def __init__(self, route: Route, step: Step | None, match: Match) -> None:
+        self.route = route
+        self.step = step
+        self.match = match
 
 
 class NoAnswer(NamedTuple):
@@ -123,29 +125,29 @@ class Router:
             `Taken`, `NoAnswer`, or `Undecided` where a route that may be the first asks for
             something that has not arrived yet.
         """
-        for route in self._candidates(request, canonical, live=True):
+        for route in self._index.live(canonical, request):
             if route.exhausted or route in declined:
                 continue
             found = route.pattern.match(request, canonical)
             if isinstance(found, Match):
-                taken = self._take(route, found, use=use)
+                if not use:
+                    return Taken(route, route.next_step(), found)
+                taken = self._take(route, found)
                 if taken is not None:
                     return taken
             elif isinstance(found, Undecided):
                 return found
         return self._no_answer(request, canonical)
 
-    def _take(self, route: Route, match: Match, *, use: bool) -> Taken | None:
-        """Take a step, unless another thread has used up the last one meanwhile."""
+    def _take(self, route: Route, match: Match) -> Taken | None:
+        """Use up a step, unless another thread has used up the last one meanwhile."""
         with self.lock:
             if route.exhausted:
                 return None
-            step = route.next_step()
-            if use and step is not None:
-                route.use(step)
-                if step.times is not None:
-                    self._index.bucket_of(route.pattern).skip_exhausted()
-            return Taken(route, step, match)
+            step = route.use()
+            if route.exhausted:
+                self._index.bucket_of(route.pattern).skip_exhausted()
+        return Taken(route, step, match)
 
     def give_back(self, route: Route, step: Step) -> None:
         """Take back a use that answered nothing."""
@@ -154,17 +156,10 @@ class Router:
 
     def _no_answer(self, request: Request, canonical: Canonical) -> NoAnswer:
         perhaps = False
-        for route in self._candidates(request, canonical, live=False):
+        for route in self._index.all(canonical, request):
             if route.exhausted:
                 found = route.pattern.match(request, canonical)
                 if isinstance(found, Match):
                     return NoAnswer(route)
                 perhaps = perhaps or isinstance(found, Undecided)
         return NoAnswer(None, perhaps)
-
-    def _candidates(self, request: Request, canonical: Canonical, *, live: bool) -> Iterable[Route]:
-        buckets = self._index.find(canonical, request.url)
-        if len(buckets) == 1:
-            return buckets[0].live() if live else tuple(buckets[0].routes)
-        several = [b.live() if live else iter(tuple(b.routes)) for b in buckets]
-        return heapq.merge(*several, key=by_order)
