@@ -102,7 +102,8 @@ class MemoryConnector(BaseConnector):
     async def open(self, exchange: ClientExchange) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
-        if exchange.refuses_connection:
+        is_settled = exchange.is_settled
+        if not is_settled and exchange.refuses_connection:
             self._forget(req)  # a host that is gone keeps no connection alive either
         self._opening[req] = exchange
         try:
@@ -113,7 +114,7 @@ class MemoryConnector(BaseConnector):
             protocol, transport = _ends_of(connection, exchange)
             far_end = exchange.far_end
             if far_end is None:  # a connection that was kept alive
-                if not exchange.is_settled:
+                if not is_settled:
                     await exchange.settle()
                 far_end = transport.get_extra_info(FAR_END)
         except BaseException:

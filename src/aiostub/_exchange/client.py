@@ -109,7 +109,8 @@ class ClientExchange(Exchange):
         self.queues = False  # for a connection
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
-        self._waits_for_leave = req.headers.get("Expect", "").lower() == "100-continue"
+        expect = req.headers.get("Expect")
+        self._waits_for_leave = expect is not None and expect.lower() == "100-continue"
         self.stopped: StubStateError | None = None  # its stub, while it was in flight
         self.request = Request(
             req.method,
@@ -167,8 +168,7 @@ class ClientExchange(Exchange):
     @property
     def is_settled(self) -> bool:
         """Tell whether nothing is left to settle; for most requests it is a reply already."""
-        is_reply = isinstance(self.action, (Send, Deliver, Serve))
-        return is_reply and not self.queues and self.stopped is None
+        return isinstance(self.action, (Send, Deliver, Serve)) and not self.queues
 
     async def settle(self) -> None:
         """Let the request meet the network, now that it has a place there."""
