@@ -601,8 +601,7 @@ class Reply(Individual):
     _shown: Any
     _said: Mapping[str, str]
     _payload: bytes
-    _plain: tuple[bytes, ...]
-    _plain_closes: bool
+    _plain: tuple[tuple[bytes, ...], bool]  # what is `served` where nothing asks for else
 
     @overload
     def __init__(self, status: int = 200, **head: Unpack[HeadArguments]) -> None: ...
@@ -719,10 +718,8 @@ class Reply(Individual):
             _said=said,
             _payload=_payload(said, status, content, streamed=open_ is not None),
         )
-        self._fill(
-            _plain=sliced(self.head("GET", _HTTP_1_1) + self._payload),
-            _plain_closes=self._closes("GET", _HTTP_1_1, keep_alive=None),
-        )
+        plain = sliced(self.head("GET", _HTTP_1_1) + self._payload)
+        self._fill(_plain=(plain, self.closes("GET", _HTTP_1_1)))
 
     def encode(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
@@ -736,20 +733,22 @@ class Reply(Individual):
                 version means: HTTP/1.1 does, HTTP/1.0 does not.
 
         """
-        return b"".join(self.pieces(method, version, keep_alive=keep_alive))
+        return b"".join(self.served(method, version, keep_alive=keep_alive)[0])
 
     @property
     def is_long(self) -> bool:
         """Tell whether it is more than a socket would be read in one piece."""
-        return len(self._plain) > 1
+        return len(self._plain[0]) > 1
 
-    def pieces(
-        self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
-    ) -> tuple[bytes, ...]:
-        """Give the same in the pieces in which a socket would be read. Arguments as ``encode``."""
+    def served(
+        self, method: str, version: tuple[int, int], *, keep_alive: bool | None
+    ) -> tuple[tuple[bytes, ...], bool]:
+        """Give the same in the pieces in which a socket would be read, and what `closes` says."""
         if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
             return self._plain  # cut once: a copy of a long body for each call is the dearest part
-        return sliced(self.head(method, version, keep_alive=keep_alive) + self.payload(method))
+        head = self.head(method, version, keep_alive=keep_alive)
+        closes = self.closes(method, version, keep_alive=keep_alive)
+        return sliced(head + self.payload(method)), closes
 
     def head(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
@@ -782,11 +781,6 @@ class Reply(Individual):
         It must where a side says so, where nothing but its end shows the end of the body, and,
         without a word in the head, where a length of the user's is wrong.
         """
-        if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
-            return self._plain_closes
-        return self._closes(method, version, keep_alive=keep_alive)
-
-    def _closes(self, method: str, version: tuple[int, int], *, keep_alive: bool | None) -> bool:
         if self._says_closes(method, version, keep_alive=keep_alive):
             return True
         length = self._said.get("content-length")

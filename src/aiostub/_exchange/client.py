@@ -382,13 +382,10 @@ class ClientExchange(Exchange):
 
     def _take_as_sent(self) -> None:
         """Take a request that nobody here has read as it was sent, or would have been."""
-        headers = CIMultiDictProxy(CIMultiDict(self.client_request.headers))
-        if self._received:
-            body = b"".join(self._received)
-            is_more = self._received_size > len(body)
-            self.request.arrived(headers, body, complete=True, truncated=is_more)
-        else:
-            self.request.arrived(headers, bytes(self._known_body), complete=True)
+        if not self._received:
+            self.body_arrived(bytes(self._known_body))
+        self._arrived(CIMultiDictProxy(CIMultiDict(self.client_request.headers)))
+        self.request._complete = True
 
     @property
     def _known_body(self) -> bytes | bytearray:

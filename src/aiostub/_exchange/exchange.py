@@ -264,7 +264,8 @@ class Exchange(abc.ABC):
         """Learn that the request is complete: it can be answered now."""
         if data:
             self.body_arrived(data)
-        self._arrived(message.headers, complete=True)
+        self._arrived(message.headers)
+        self.request._complete = True
         if self.decision is not None or self._try(self.decide):
             self._answer_soon()
 
@@ -280,13 +281,8 @@ class Exchange(abc.ABC):
         """Learn that the client has closed the connection: nobody waits for an answer."""
         self._stop_tasks()
 
-    def _arrived(self, headers: Headers, *, complete: bool = False) -> None:
-        body = b"".join(self._received) if self._received else b""
-        self.request.arrived(
-            headers, body, complete=complete, truncated=self._received_size > len(body)
-        )
-        if not self._replays:  # a body that can be sent only once is missing from a re-send
-            self.call.request = self.request
+    def _arrived(self, headers: Headers) -> None:
+        self.request.arrived(headers, b"".join(self._received), self._received_size)
 
     def _go_on(self) -> None:
         """Answer as soon as what has arrived allows it."""

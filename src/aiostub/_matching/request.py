@@ -141,15 +141,15 @@ class Request:
         copy._views = self._known_views()
         return copy
 
-    def arrived(
-        self, headers: Headers, body: bytes, *, complete: bool, truncated: bool = False
-    ) -> None:
-        """Note what is on the wire; *headers* will not change any more."""
+    def arrived(self, headers: Headers, body: bytes, size: int) -> None:
+        """Note what is on the wire; *headers* will not change any more.
+
+        *size* is that of all the body that has come, of which *body* is the beginning.
+        """
         self._headers = headers
         self._body = body
-        self._complete = complete
         self._sent = True
-        self._truncated = truncated
+        self._truncated = size > len(body)
         self._views = None
 
     def cut(self, size: int) -> Request:

@@ -185,7 +185,7 @@ class MemoryTransport(asyncio.Transport):
         self._inbox_size += len(data)
         if self._eager:
             self._flush()
-        elif not self._flushing:
+        elif self._reading and not self._flushing:
             self._schedule()
         if self._inbox_size > self.peer._high:
             self.peer._pause_writer()

@@ -33,9 +33,10 @@ def send(far_end: FarEnd, method: str, reply: Reply) -> None:
     message = far_end.message
     version = _HTTP_1_1 if message is None else message.version
     keep_alive = message is None or not message.should_close
-    for piece in reply.pieces(method, version, keep_alive=keep_alive):
+    pieces, closes = reply.served(method, version, keep_alive=keep_alive)
+    for piece in pieces:
         far_end.wire.write(piece)
-    if reply.closes(method, version, keep_alive=keep_alive):
+    if closes:
         far_end.close()
 
 
