@@ -19,6 +19,7 @@ from aiostub._value import NamedTuple
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
+
     from aiostub._answers.steps import Action
     from aiostub._routing.registry import Decision, Registry
 

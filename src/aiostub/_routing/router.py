@@ -145,7 +145,7 @@ class Router:
             if route.exhausted:
                 return None
             step = route.use()
-            if route.exhausted:
+            if step is not None and step.times is not None:
                 self._index.bucket_of(route.pattern).skip_exhausted()
         return Taken(route, step, match)
 
