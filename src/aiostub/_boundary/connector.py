@@ -43,7 +43,7 @@ from aiohttp import (
 from aiostub import _watch
 from aiostub._exchange.client import ClientExchange
 from aiostub._routing.registry import PassThrough
-from aiostub._wire.far_end import FAR_END, FarEnd
+from aiostub._wire.far_end import FarEnd
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
@@ -116,7 +116,7 @@ class MemoryConnector(BaseConnector):
             if far_end is None:  # a connection that was kept alive
                 if not is_settled:
                     await exchange.settle()
-                far_end = transport.get_extra_info(FAR_END)
+                far_end = transport.peer.protocol
         except BaseException:
             connection.close()
             raise
@@ -180,8 +180,8 @@ class MemoryConnector(BaseConnector):
 
 def _ends_of(
     connection: Connection, exchange: ClientExchange
-) -> tuple[ResponseHandler, asyncio.BaseTransport]:
-    """Return what a connection is made of, unless something happened during a trace event."""
+) -> tuple[ResponseHandler, Any]:
+    """Return protocol and `MemoryTransport` of a connection, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped
     protocol = connection.protocol

@@ -133,11 +133,10 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
                 raise seen from None
             raise
         else:
-            call.answered(self._loop)
             return response
         finally:
             client_call.set(outer)
-            call.end()
+            call.end(self._loop)
 
     return _request
 
@@ -208,14 +207,13 @@ def is_at_home(session: Any, url: URL) -> bool:
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(original)
-    def connect(
+    async def connect(
         self: BaseConnector, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
-    ) -> Awaitable[Any]:
+    ) -> Any:
         registries = _stack
         if not patch.active or not registries:
-            unstubbed: Awaitable[Any] = original(self, req, traces, timeout)
-            return unstubbed
-        return boundary.connect(original, registries, self, req, traces, timeout)
+            return await original(self, req, traces, timeout)
+        return await boundary.connect(original, registries, self, req, traces, timeout)
 
     return connect
 

@@ -104,7 +104,7 @@ class ClientExchange(Exchange):
         self.client_request = req
         self.traces = traces
         self.timeout = timeout
-        self._ambient = sys.exc_info()[1]
+        self._ambient = _handled()
         self._stale: ClientResponse | None = req.response
         self.queues = False  # for a connection
         self.followed = False  # somebody will say when the client is done
@@ -120,23 +120,22 @@ class ClientExchange(Exchange):
             proxy=req.proxy,
             session=req._session,
         )
-        self.client_call = client_call_of(req, traces)
-        self._begin()
+        client_call = self.client_call = client_call_of(req, traces)
+        if client_call.failed is None or not self._take_up(client_call.failed):
+            self.call = Call(self.request, client_call.origin, self.loop.time())
+        client_call.failed = None
+        self.call._responding = self
+        self._previous = client_call.last
+        client_call.last = self.call
+        self.registry.in_flight.add(self)
 
-    def _begin(self) -> None:
-        """Open the call, or take up the one whose failure aiohttp's own re-send meets again."""
-        before = self.client_call.failed
-        self.client_call.failed = None
-        self._replays = before is not None and before.request() is not self.client_request
-        if before is not None and self._replays:
+    def _take_up(self, before: Failed) -> bool:
+        """Take up the call whose failure aiohttp's own re-send meets again, if this is one."""
+        self._replays = before.request() is not self.client_request
+        if self._replays:
             _, self.call, self.registry, self.decision, self.action = before
             self.call.begin_again()
-        else:
-            self.call = Call(self.request, self.client_call.origin, self.loop.time())
-        self.call._responding = self
-        self._previous = self.client_call.last
-        self.client_call.last = self.call
-        self.registry.in_flight.add(self)
+        return self._replays
 
     @property
     def knows_body(self) -> bool:
@@ -162,8 +161,9 @@ class ClientExchange(Exchange):
     def arrive(self) -> None:
         """Note that the request has got its place on the network only now, after queueing."""
         self.call.arrive(self.loop.time())
-        if self._log_of is not None:
-            self._move_to(self._log_of)  # to its new place there
+        if self._log_of is not None:  # to its new place there
+            self._log_of.discard(self.call)
+            self._log_of.add(self.call)
 
     @property
     def is_settled(self) -> bool:
@@ -329,7 +329,7 @@ class ClientExchange(Exchange):
 
     def released(self) -> None:
         """Learn that the client is done with its connection."""
-        error = sys.exc_info()[1]
+        error = _handled()
         raised = None if error is self._ambient else error
         response = self.response
         if response is not None and response.status is not None:
@@ -354,10 +354,9 @@ class ClientExchange(Exchange):
             return
         call = self.call
         call._response, call._responding = self.response, None
-        self._close_call(error)
         if not call.request.sent:
             self._take_as_sent()
-            call.request = self._as_logged(self.request)
+        self._close_call(error)
         action = self.action
         if isinstance(action, Send) and action.reply.is_long and not self.loop.is_closed():
             self.loop.call_soon(_share_body, call._response, action.reply.body)
@@ -386,6 +385,7 @@ class ClientExchange(Exchange):
             self.body_arrived(bytes(self._known_body))
         self._arrived(CIMultiDictProxy(CIMultiDict(self.client_request.headers)))
         self.request._complete = True
+        self.call.request = self.request
 
     @property
     def _known_body(self) -> bytes | bytearray:
@@ -423,6 +423,13 @@ class ClientExchange(Exchange):
             response.content.set_exception(error)
         far_end.client.set_exception(error)
         far_end.close()
+
+
+def _handled_before_3_11() -> BaseException | None:
+    return sys.exc_info()[1]
+
+
+_handled = getattr(sys, "exception", _handled_before_3_11)  # a tenth of the time
 
 
 def _share_body(response: ClientResponse | None, sent: bytes | None) -> None:

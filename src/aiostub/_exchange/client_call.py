@@ -38,9 +38,6 @@ class ClientCall:
         self.last: Call | None = None
         self.sender = None if _watch.current is None else _watch.current.sender()
 
-    def end(self) -> None:
-        """Let go of the calls: timers keep contexts alive, and a call its session."""
-        self.last = self.failed = None
 
     def as_the_app_sees(self, error: BaseException) -> BaseException:
         """Return what the app shall see of an error that came out of aiohttp.
@@ -62,10 +59,11 @@ class ClientCall:
             last._error = error
         return error
 
-    def answered(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Note that the head of the last response is there, whoever sent it."""
+    def end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Note that the head of the last response is there, or the error, whoever sent it."""
         if self.last is not None and self.last.elapsed is None:
             self.last.elapsed = loop.time() - self.last.started
+        self.last = self.failed = None  # timers keep contexts alive, and a call its session
 
 
 class Failed(NamedTuple):

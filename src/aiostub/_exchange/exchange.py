@@ -223,15 +223,12 @@ class Exchange(abc.ABC):
         if route is not None:
             route.remember(call)
         if self._log_of is not log and not self.registry.is_guard:
-            self._move_to(log)
+            if self._log_of is not None:
+                self._log_of.discard(call)
+            self._log_of = log
+            log.add(call)
         if log.watchers:
             log.wake()
-
-    def _move_to(self, log: Log) -> None:
-        if self._log_of is not None:
-            self._log_of.discard(self.call)
-        self._log_of = log
-        log.add(self.call)
 
     # What the far end tells.
 
@@ -595,7 +592,8 @@ class Exchange(abc.ABC):
         """Note in the log that the call is over, with the exception that the client met, if any."""
         self._over = True
         call = self.call
-        call.request = self._as_logged(call.request)
+        if self.registry.log_bodies is not None:
+            call.request = call.request.cut(self.registry.log_bodies)
         if error is not None:
             call._error = error
         if call.elapsed is None:
@@ -606,10 +604,6 @@ class Exchange(abc.ABC):
         if self._tasks:
             self._stop_tasks()
         self.registry.in_flight.discard(self)
-
-    def _as_logged(self, request: Request) -> Request:
-        limit = self.registry.log_bodies
-        return request if limit is None else request.cut(limit)
 
     def _stop_tasks(self) -> None:
         self._tasks_stopped = True

@@ -99,7 +99,9 @@ class Index:
         """Return the routes that may match a request and have a step left, in order."""
         if self._all_exact:
             bucket = self._exact.get(canonical)
-            return () if bucket is None else bucket.live()
+            if bucket is None:
+                return ()
+            return bucket.live() if bucket.start else bucket.routes
         return _merged(bucket.live() for bucket in self._find(canonical, request.url))
 
     def all(self, canonical: Canonical, request: Request) -> Iterable[Route]:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from aiostub._matching.request import Headers
 
-FAR_END = "aiostub.far_end"  # the extra info of a client's transport that leads here
-
 _NO_LIMIT = 2**30  # the payload is taken out after each write, so it never fills up
 _LONG_LINE = 2**24  # the client's own headers are not ours to refuse
 
@@ -263,7 +261,7 @@ class FarEnd(BaseProtocol):
             loop,
             client,
             far_end,
-            near_extra={**extra, FAR_END: far_end},
+            near_extra=extra,
             far_extra=far_extra,
             far_is_eager=True,
         )
@@ -325,7 +323,8 @@ class FarEnd(BaseProtocol):
         if self._reader is reader:
             if self.server is None:
                 self.wire.resume_reading()
-                self._leave_kept()
+                if self._kept is not None:
+                    self._leave_server(None)
             elif not self._stands_by():
                 # It may still have to read what the client said before it went.
                 self._loop.call_soon(self._leave_later, self.server)

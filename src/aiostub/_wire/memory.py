@@ -43,11 +43,11 @@ class MemoryTransport(asyncio.Transport):
         "_loop",
         "_lost",
         "_low",
-        "_protocol",
         "_reading",
         "_sent_eof",
         "_writer_paused",
         "peer",
+        "protocol",
     )
 
     peer: MemoryTransport
@@ -62,7 +62,7 @@ class MemoryTransport(asyncio.Transport):
         self._loop = loop
         self._extra = extra
         self._eager = eager
-        self._protocol: asyncio.Protocol | None = None
+        self.protocol: asyncio.Protocol | None = None  # that this end serves
         self._inbox: deque[bytes] = deque()
         self._inbox_size = 0
         self._reading = True
@@ -87,10 +87,10 @@ class MemoryTransport(asyncio.Transport):
         return self._extra.get(name, default)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = cast("asyncio.Protocol", protocol)
+        self.protocol = cast("asyncio.Protocol", protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        return cast("asyncio.BaseProtocol", self._protocol)
+        return cast("asyncio.BaseProtocol", self.protocol)
 
     def is_closing(self) -> bool:
         return self._closing
@@ -196,23 +196,27 @@ class MemoryTransport(asyncio.Transport):
         self._schedule()
 
     def _pause_writer(self) -> None:
-        if not self._writer_paused and self._protocol is not None and not self._closing:
+        if not self._writer_paused and self.protocol is not None and not self._closing:
             self._writer_paused = True
-            self._protocol.pause_writing()
+            self.protocol.pause_writing()
 
     def _resume_writer(self) -> None:
-        if self._writer_paused and self._protocol is not None:
+        if self._writer_paused and self.protocol is not None:
             self._writer_paused = False
             if not self._lost:
-                self._protocol.resume_writing()
+                self.protocol.resume_writing()
 
     # Delivery.
 
     def _schedule(self) -> None:
-        if self._flushing or self._closing or not self._reading or self._loop.is_closed():
+        if self._flushing or self._closing or not self._reading:
             return
-        self._flushing = True
-        self._loop.call_soon(self._flush)
+        try:
+            self._loop.call_soon(self._flush)
+            self._flushing = True
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
 
     def _flush(self) -> None:
         self._flushing = False
@@ -227,9 +231,9 @@ class MemoryTransport(asyncio.Transport):
             self._deliver_end()
 
     def _hand_on(self, data: bytes) -> None:
-        assert self._protocol is not None
+        assert self.protocol is not None
         try:
-            self._protocol.data_received(data)
+            self.protocol.data_received(data)
         except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
             self._fail(error, "data_received")
 
@@ -239,7 +243,7 @@ class MemoryTransport(asyncio.Transport):
                 "message": f"Fatal error: protocol.{method}() call failed.",
                 "exception": error,
                 "transport": self,
-                "protocol": self._protocol,
+                "protocol": self.protocol,
             }
         )
         self._leave(error, None)
@@ -254,10 +258,10 @@ class MemoryTransport(asyncio.Transport):
     def _wants_to_go_on(self) -> bool:
         """Tell the protocol, once, that no more will come; it may still want to write."""
         self._eof_told = True
-        if self._protocol is None:
+        if self.protocol is None:
             return False
         try:
-            return bool(self._protocol.eof_received())
+            return bool(self.protocol.eof_received())
         except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
             self._fail(error, "eof_received")
             return False
@@ -275,10 +279,10 @@ class MemoryTransport(asyncio.Transport):
             self._loop.call_soon(self._lose, mine)
 
     def _lose(self, reason: BaseException | None) -> None:
-        if self._lost or self._protocol is None:
+        if self._lost or self.protocol is None:
             return
         self._lost = True
-        self._protocol.connection_lost(reason if isinstance(reason, Exception) else None)
+        self.protocol.connection_lost(reason if isinstance(reason, Exception) else None)
 
 
 def connect_in_memory(
