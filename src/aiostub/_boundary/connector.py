@@ -181,7 +181,7 @@ class MemoryConnector(BaseConnector):
 def _ends_of(
     connection: Connection, exchange: ClientExchange
 ) -> tuple[ResponseHandler, Any]:
-    """Return protocol and `MemoryTransport` of a connection, unless something happened during a trace event."""
+    """Return protocol and transport, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped
     protocol = connection.protocol
