@@ -40,9 +40,7 @@ def _plain(bases: tuple[type, ...], kind: type) -> tuple[type, ...]:
     three times as long, and for each request that is asked a dozen times.
     """
     return tuple(
-        plain
-        for base in bases
-        for plain in (base.__bases__ if isinstance(base, kind) else (base,))
+        plain for base in bases for plain in (base.__bases__ if isinstance(base, kind) else (base,))
     )
 
 

@@ -178,9 +178,7 @@ class MemoryConnector(BaseConnector):
             self._cleanup_handle = None
 
 
-def _ends_of(
-    connection: Connection, exchange: ClientExchange
-) -> tuple[ResponseHandler, Any]:
+def _ends_of(connection: Connection, exchange: ClientExchange) -> tuple[ResponseHandler, Any]:
     """Return protocol and transport, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped

@@ -38,7 +38,6 @@ class ClientCall:
         self.last: Call | None = None
         self.sender = None if _watch.current is None else _watch.current.sender()
 
-
     def as_the_app_sees(self, error: BaseException) -> BaseException:
         """Return what the app shall see of an error that came out of aiohttp.
 
