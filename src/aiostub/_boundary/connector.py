@@ -102,26 +102,29 @@ class MemoryConnector(BaseConnector):
     async def open(self, exchange: ClientExchange) -> Connection:
         """Connect an exchange with the client, under the user's limits and timeouts."""
         req = exchange.client_request
-        is_settled = exchange.is_settled
-        if not is_settled and exchange.refuses_connection:
-            self._forget(req)  # a host that is gone keeps no connection alive either
-        self._opening[req] = exchange
+        connection = None
         try:
-            connection = await self.connect(req, exchange.traces, exchange.timeout)
-        finally:
-            del self._opening[req]
-        try:
+            is_settled = exchange.is_settled
+            if not is_settled and exchange.refuses_connection:
+                self._forget(req)  # a host that is gone keeps no connection alive either
+            self._opening[req] = exchange
+            try:
+                connection = await self.connect(req, exchange.traces, exchange.timeout)
+            finally:
+                del self._opening[req]
             protocol, transport = _ends_of(connection, exchange)
             far_end = exchange.far_end
             if far_end is None:  # a connection that was kept alive
                 if not is_settled:
                     await exchange.settle()
                 far_end = transport.peer.protocol
-        except BaseException:
-            connection.close()
+            self._busy[protocol] = exchange
+            exchange.connected(far_end)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            exchange.end(error)
             raise
-        self._busy[protocol] = exchange
-        exchange.connected(far_end)
         return connection
 
     async def refuse(
@@ -216,6 +219,22 @@ def _listen(exchange: ClientExchange, traces: list[Any]) -> None:
         traces.append(_BodyTap(exchange))
 
 
+async def _let_through(exchange: ClientExchange, real_connect: Connect) -> Connection:
+    traces = exchange.traces
+    try:
+        connection: Connection = await real_connect(
+            exchange.connector, exchange.client_request, traces, exchange.timeout
+        )
+        if exchange.queues:
+            exchange.arrive()
+        _listen(exchange, traces)
+        exchange.follow(connection)
+    except BaseException as error:
+        exchange.end(error)
+        raise
+    return connection
+
+
 class Boundary:
     """Answer the requests of connectors, or let them through."""
 
@@ -225,7 +244,7 @@ class Boundary:
         )
         self._lock = threading.Lock()
 
-    async def connect(  # noqa: PLR0917 - what aiohttp passes, behind what we need
+    def connect(  # noqa: PLR0917 - what aiohttp passes, behind what we need
         self,
         real_connect: Connect,
         registries: Sequence[Registry],
@@ -233,7 +252,7 @@ class Boundary:
         req: ClientRequest,
         traces: list[Trace],
         timeout: ClientTimeout,
-    ) -> Connection:
+    ) -> Awaitable[Connection]:
         """Do what ``BaseConnector.connect`` does, for a request that stubs may answer.
 
         Args:
@@ -246,7 +265,7 @@ class Boundary:
         """
         memory = self._memory_of(connector)
         if connector.closed:
-            return await memory.refuse(req, traces, timeout)
+            return memory.refuse(req, traces, timeout)
         exchange = ClientExchange(registries, connector, req, traces, timeout)
         try:
             # A request that must queue is not on the network yet; but it must not queue among
@@ -255,15 +274,10 @@ class Boundary:
             if exchange.decision is None and (not exchange.queues or exchange.would_pass()):
                 exchange.decide()
             if isinstance(exchange.decision, PassThrough):
-                connection: Connection = await real_connect(connector, req, traces, timeout)
-                if exchange.queues:
-                    exchange.arrive()
-                _listen(exchange, traces)
-                exchange.follow(connection)
-                return connection
+                return _let_through(exchange, real_connect)
             if req.proxy is not None and not req.is_ssl():
                 _authorise_with_proxy(req, req.proxy)
-            return await memory.open(exchange)
+            return memory.open(exchange)
         except BaseException as error:
             exchange.end(error)
             raise

@@ -331,7 +331,7 @@ class ClientExchange(Exchange):
         """Learn that the client is done with its connection."""
         error = _handled()
         raised = None if error is self._ambient else error
-        response = self.response
+        response = self.response()
         if response is not None and response.status is not None:
             raised = self._what_cut_off(response, raised)
         self.end(raised)  # of no head yet, or of one with its whole body
@@ -353,8 +353,8 @@ class ClientExchange(Exchange):
         if self._over:
             return
         call = self.call
-        call._response, call._responding = self.response, None
-        if not call.request.sent:
+        call._response, call._responding = self.response(), None
+        if not call.request._sent:
             self._take_as_sent()
         self._close_call(error)
         action = self.action
@@ -365,7 +365,6 @@ class ClientExchange(Exchange):
             if not self.followed:  # the client gave up before it had its connection
                 self.far_end.abort()
 
-    @property
     def response(self) -> ClientResponse | None:
         """Return aiohttp's response, whether its head is there or not."""
         response: ClientResponse | None = self.client_request.response

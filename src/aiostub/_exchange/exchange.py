@@ -91,13 +91,13 @@ class Exchange(abc.ABC):
         "call",
         "decision",
         "far_end",
+        "has_arrived",
         "loop",
         "registries",
         "registry",
         "request",
     )
 
-    has_arrived = False  # at a server of its own, the one that its URL names
     call: Call
     request: Request
 
@@ -106,6 +106,7 @@ class Exchange(abc.ABC):
         self.registry = registries[0]
         self.loop = asyncio.get_running_loop()
         self.far_end: FarEnd | None = None
+        self.has_arrived = False  # at a server of its own, the one that its URL names
         self.decision: Decision | None = None
         self.action: Action | None = None
         self._declined: tuple[Route, ...] = ()
@@ -375,7 +376,7 @@ class Exchange(abc.ABC):
     def _send(self, reply: Reply) -> None:
         assert self.far_end is not None
         self._served(reply.status)
-        send(self.far_end, self.request.method, reply)
+        send(self.far_end, reply)
         self.answered()
 
     def _deliver(self, delivery: Deliver) -> None:
@@ -528,7 +529,7 @@ class Exchange(abc.ABC):
     def player(self) -> Player:
         """Return what plays replies and faults to the client."""
         assert self.far_end is not None
-        return Player(self.far_end, self.request.method)
+        return Player(self.far_end)
 
     def _served(self, status: int) -> None:
         self.call._served = status

@@ -43,8 +43,6 @@ class SocketExchange(Exchange):
 
     __slots__ = ()
 
-    has_arrived = True
-
     def __init__(
         self,
         registries: Sequence[Registry],
@@ -53,6 +51,7 @@ class SocketExchange(Exchange):
         url: URL,
     ) -> None:
         super().__init__(registries)
+        self.has_arrived = True
         self.far_end = far_end
         self._waits_for_leave = message.headers.get("Expect", "").lower() == "100-continue"
         self.request = Request(message.method, url, message.headers, sent=True)
@@ -82,7 +81,7 @@ class SocketExchange(Exchange):
     def _say(self, status: int, text: str) -> None:
         assert self.far_end is not None
         self._served(status)
-        send(self.far_end, self.request.method, Reply(status, text=text))
+        send(self.far_end, Reply(status, text=text))
         self.answered()
 
     def _served_nothing(self) -> None:
@@ -101,7 +100,7 @@ class SocketExchange(Exchange):
     def player(self) -> Player:
         """Return what plays replies and faults to the client."""
         assert self.far_end is not None
-        return _Witness(self.far_end, self.request.method, self._met)
+        return _Witness(self.far_end, self._met)
 
     def _met(self, fault: Fault) -> None:
         """Remember the fault that the client meets, if it is one that ends the answer."""
@@ -153,8 +152,8 @@ class SocketExchange(Exchange):
 class _Witness(Player):
     """Tell of each fault that is played."""
 
-    def __init__(self, far_end: FarEnd, method: str, tell: Callable[[Fault], None]) -> None:
-        super().__init__(far_end, method)
+    def __init__(self, far_end: FarEnd, tell: Callable[[Fault], None]) -> None:
+        super().__init__(far_end)
         self._tell = tell
 
     async def fail(self, fault: Fault) -> None:

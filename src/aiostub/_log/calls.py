@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     class Responding(Protocol):
         """Know the response of a request that is in flight."""
 
-        @property
         def response(self) -> ClientResponse | None:
             """Return aiohttp's response, whether its head is there or not."""
 
@@ -119,7 +118,7 @@ class Call:
     @property
     def response(self) -> ClientResponse | None:
         """Return aiohttp's response of this very request, once its head is there."""
-        response = self._response if self._responding is None else self._responding.response
+        response = self._response if self._responding is None else self._responding.response()
         # Before its head is there, aiohttp's response has None for a status.
         return response if getattr(response, "status", None) is not None else None
 

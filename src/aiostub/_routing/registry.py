@@ -281,7 +281,7 @@ def dispatch(
     Returns:
         whose decision it is, or against whom it counts that nobody answers; and the decision.
     """
-    place = canonical(request.url)
+    place = canonical(request._url)
     nobody: list[NoAnswer] = []
     registry = registries[0]
     try:

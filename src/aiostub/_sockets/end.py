@@ -135,7 +135,7 @@ class SocketEnd(FarEnd):
             reader.head_arrived(message)
 
     def _parsed(self, head: bytes) -> tuple[Any, StreamReader]:
-        self._method = head.partition(b" ")[0].decode("latin-1")
+        self.method = head.partition(b" ")[0].decode("latin-1")
         self._requests = self._new_parser()
         messages, _upgraded, _tail = self._requests.feed_data(head)
         if not messages:

@@ -237,7 +237,7 @@ class FarEnd(BaseProtocol):
         self.raw: list[bytes] = []  # what came, for a replay to a real server
         self.message: Head | None = None
         self._reader: Reader | None = None
-        self._method = ""
+        self.method = ""  # of the request that is under way
         self._requests: Any = None
         self._payload: StreamReader | None = None
         self._missing = 0  # bytes of a body that no parser needs to read
@@ -300,7 +300,7 @@ class FarEnd(BaseProtocol):
         if self.raw or self.message is not None:
             self._forget()
         self._reader = reader
-        self._method = method
+        self.method = method
 
     def _forget(self) -> None:
         self._reader = self._requests = self._payload = self.message = None
@@ -308,7 +308,7 @@ class FarEnd(BaseProtocol):
         self.raw.clear()
 
     def _new_parser(self) -> Any:
-        known = self._method in _LLHTTP_METHODS
+        known = self.method in _LLHTTP_METHODS
         return (HttpRequestParser if known else HttpRequestParserPy)(
             self,
             self._loop,

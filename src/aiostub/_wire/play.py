@@ -28,12 +28,12 @@ _STALLED = 2**31 - 1  # asyncio's longest sleep in whole seconds, some 68 years
 _FRAMING = frozenset({"content-length", "transfer-encoding", "content-encoding"})
 
 
-def send(far_end: FarEnd, method: str, reply: Reply) -> None:
+def send(far_end: FarEnd, reply: Reply) -> None:
     """Send a reply that needs no time: head and body together."""
     message = far_end.message
     version = _HTTP_1_1 if message is None else message.version
     keep_alive = message is None or not message.should_close
-    pieces, closes = reply.served(method, version, keep_alive=keep_alive)
+    pieces, closes = reply.served(far_end.method, version, keep_alive=keep_alive)
     for piece in pieces:
         far_end.wire.write(piece)
     if closes:
@@ -43,9 +43,9 @@ def send(far_end: FarEnd, method: str, reply: Reply) -> None:
 class Player:
     """Play one reply, or one fault, to one client."""
 
-    def __init__(self, far_end: FarEnd, method: str) -> None:
+    def __init__(self, far_end: FarEnd) -> None:
         self._far_end = far_end
-        self._method = method
+        self._method = far_end.method
         message = far_end.message
         self._version: tuple[int, int] = _HTTP_1_1 if message is None else message.version
         self._keep_alive = message is None or not message.should_close
@@ -53,7 +53,7 @@ class Player:
 
     def send(self, reply: Reply) -> None:
         """Send a reply in one go."""
-        send(self._far_end, self._method, reply)
+        send(self._far_end, reply)
 
     async def perform(self, reply: Reply) -> None:
         """Send a reply that takes time or is spoiled."""
