@@ -112,14 +112,8 @@ class ClientExchange(Exchange):
         expect = req.headers.get("Expect")
         self._waits_for_leave = expect is not None and expect.lower() == "100-continue"
         self.stopped: StubStateError | None = None  # its stub, while it was in flight
-        self.request = Request(
-            req.method,
-            req.url,
-            CIMultiDictProxy(req.headers),
-            timeout=timeout,
-            proxy=req.proxy,
-            session=req._session,
-        )
+        headers = CIMultiDictProxy(req.headers)
+        self.request = Request(req.method, req.url, headers, timeout, req.proxy, req._session)
         client_call = self.client_call = client_call_of(req, traces)
         if client_call.failed is None or not self._take_up(client_call.failed):
             self.call = Call(self.request, client_call.origin, self.loop.time())
