@@ -6,8 +6,9 @@ Rules of the file:
   last one to stop: ``ClientSession._request``, to know the client call a request comes from,
   ``BaseConnector.connect``, the boundary, and ``BaseConnector.close``, to close what is ours.
 - While a started stub has a dialect, ``ClientSession._request`` is replaced once more, over ours.
-- If somebody has wrapped ours meanwhile, theirs stays, and ours inside it steps aside for good:
-  each installation has functions of its own.
+- If somebody has wrapped ours meanwhile, theirs stays, and ours inside it steps aside: over another
+  function than before stands another of ours. Over the same one stands the same, since to make the
+  three anew takes longer than all else that a start does.
 - The stack of started stubs is replaced as a whole, never changed, so that a request in another
   thread reads it without a lock.
 
@@ -53,28 +54,35 @@ boundary = Boundary()
 
 _lock = threading.RLock()
 _stack: tuple[Registry, ...] = ()  # the innermost first
-_patches: tuple[Patch, ...] = ()
-_dialects: Patch | None = None  # while a started stub has one
+_patches: list[Patch] = []  # kept from one start to the next
+_dialects: Patch | None = None  # kept, too; active while a started stub has a dialect
 
 
 class Patch:
-    """One function of aiohttp's replaced by one of ours."""
+    """One function of aiohttp's that is replaced by one of ours while the patch is active."""
 
     def __init__(self, owner: type, name: str, wrap: Callable[[Any, Patch], Any]) -> None:
-        self.active = True
+        self.active = False
+        self._made_of = (owner, name, wrap)
         self._owner = owner
         self._name = name
         self._original = owner.__dict__[name]
         # Not the raw attribute: a wrapper of somebody's may only work when it is looked up.
         self._ours = wrap(getattr(owner, name), self)
-        setattr(owner, name, self._ours)
+
+    def applied(self) -> Patch:
+        """Put ours in place; return another patch if another function stands there by now."""
+        if self._owner.__dict__[self._name] is not self._original:
+            return Patch(*self._made_of).applied()
+        self.active = True
+        setattr(self._owner, self._name, self._ours)
+        return self
 
     def undo(self) -> None:
         """Put the original back, unless somebody else's stands there now."""
         self.active = False
         if self._owner.__dict__.get(self._name) is self._ours:
             setattr(self._owner, self._name, self._original)
-        del self._ours  # it knows us, so that both would wait for the garbage collector
 
 
 def started() -> tuple[Registry, ...]:
@@ -84,32 +92,46 @@ def started() -> tuple[Registry, ...]:
 
 def start(registry: Registry) -> None:
     """Put a stub on the stack, and patch aiohttp if it is the first."""
-    global _stack, _patches, _dialects
+    global _stack
     with _lock:
         if not _stack:
-            unknown = _check_aiohttp()
-            if unknown and not all(name in owner.__dict__ for owner, name, _ in _PATCHED):
-                raise StubStateError(unknown)
-            _patches = tuple(Patch(owner, name, wrap) for owner, name, wrap in _PATCHED)
-        if registry.dialect is not None and _dialects is None:
-            _dialects = Patch(ClientSession, "_request", _wrap_in_dialects)
+            _apply_patches()
+        if registry.dialect is not None:
+            _let_dialects_speak()
         _stack = (registry, *_stack)
     if _watch.current is not None:
         _watch.current.stub_started(registry)
 
 
+def _apply_patches() -> None:
+    global _patches
+    unknown = _check_aiohttp()
+    if unknown and not all(name in owner.__dict__ for owner, name, _ in _PATCHED):
+        raise StubStateError(unknown)
+    known = _patches or [Patch(*each) for each in _PATCHED]
+    _patches = [patch.applied() for patch in known]
+
+
+def _let_dialects_speak() -> None:
+    global _dialects
+    known = _dialects or Patch(ClientSession, "_request", _wrap_in_dialects)
+    _dialects = known if known.active else known.applied()
+
+
+def _have_dialect(registries: Sequence[Registry]) -> bool:
+    return any(each.dialect is not None for each in registries)
+
+
 def stop(registry: Registry) -> None:
     """Take a stub off the stack, wherever it stands, and restore aiohttp if it was the last."""
-    global _stack, _patches, _dialects
+    global _stack
     with _lock:
-        _stack = tuple(each for each in _stack if each is not registry)
-        if _dialects is not None and all(each.dialect is None for each in _stack):
+        _stack = tuple([each for each in _stack if each is not registry])
+        if _dialects is not None and _dialects.active and not _have_dialect(_stack):
             _dialects.undo()
-            _dialects = None
         if not _stack:
             for patch in _patches:
                 patch.undo()
-            _patches = ()
     boundary.drop_idle()
 
 
@@ -164,7 +186,7 @@ def _speak(
     for depth, registry in enumerate(registries):
         if registry.dialect is not None:
             outer = registries[depth + 1 :]
-            speaks = bool(outer) and any(each.dialect is not None for each in outer)
+            speaks = _have_dialect(outer)
             outwards = functools.partial(_speak, outer, onwards) if speaks else None
             way = Way(onwards, outwards, depth == 0)
             return registry.dialect.call(session, method, url, kwargs, way)

@@ -214,20 +214,18 @@ class Sessions:
         self._test = ""
         self._opened: list[_Opened] = []
         self._made_at: weakref.WeakKeyDictionary[BaseConnector, _Made] = weakref.WeakKeyDictionary()
-        self._patch: Patch | None = None
+        self._patch = Patch(BaseConnector, "__init__", self._wrap_init)
 
     def begin(self, test: str) -> None:
         """Look at what is made from now on, for a test."""
         self.look_again()
         self._test = test
-        if self._patch is None:
-            self._patch = Patch(BaseConnector, "__init__", self._wrap_init)
+        if not self._patch.active:
+            self._patch = self._patch.applied()
 
     def end(self) -> Iterator[Leak]:
         """Put aiohttp's function back, and describe what was left open for good."""
-        if self._patch is not None:
-            self._patch.undo()
-            self._patch = None
+        self._patch.undo()
         self.look_again()
         left, self._opened = self._opened, []
         self._opened = [opened for opened in left if opened.may_be_closed_later]
