@@ -61,7 +61,7 @@ class Listener:
 
 async def hear(*pieces):
     """Return what a far end says of a request that comes in pieces."""
-    listener, far_end = Listener(), FarEnd(asyncio.get_running_loop())
+    listener, far_end = Listener(), FarEnd(asyncio.get_running_loop(), set())
     far_end.begin(listener, "POST")
     for piece in pieces:
         far_end.data_received(piece)

@@ -9,7 +9,6 @@ import inspect
 import itertools
 import logging
 import threading
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -150,11 +149,14 @@ def test_a_patched_function_looks_like_the_original(before, place):
 
 def test_what_is_put_back_leaves_nothing_to_the_garbage_collector():
     """A suite patches and restores once for each test."""
+    with aiostub.Stub():
+        once = installed()
+    gc.collect()
     gc.disable()
     try:
         with aiostub.Stub():
-            patched = [weakref.ref(each) for each in installed()]
-        assert [None, None, None] == [each() for each in patched]
+            assert once == installed()
+        assert 0 == gc.collect()
     finally:
         gc.enable()
 

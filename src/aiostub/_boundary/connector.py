@@ -55,16 +55,6 @@ if TYPE_CHECKING:
 
 Connect = Callable[..., Awaitable[Any]]
 
-_TAKEN_OVER = (
-    "_limit",
-    "_limit_per_host",
-    "_keepalive_timeout",
-    "_force_close",
-    "_timeout_ceil_threshold",
-    "_acquired",
-    "_acquired_per_host",
-    "_waiters",
-)
 # What aiohttp raises where a connection is gone when it writes; of its own only from 3.10 on.
 _RESET = getattr(aiohttp, "ClientConnectionResetError", ConnectionResetError)
 _NO_LIMIT = float("inf")
@@ -84,9 +74,15 @@ class MemoryConnector(BaseConnector):
         # request is handed from one to the other.
         self._opening: dict[ClientRequest, ClientExchange] = {}
         self._busy: dict[ResponseHandler, ClientExchange] = {}  # until the client lets go of them
-        self._far_ends: weakref.WeakSet[FarEnd] = weakref.WeakSet()
-        for name in _TAKEN_OVER:
-            setattr(self, name, getattr(owner, name))
+        self._far_ends: set[FarEnd] = set()  # of the connections that are open
+        self._limit = owner._limit
+        self._limit_per_host = owner._limit_per_host
+        self._keepalive_timeout = owner._keepalive_timeout
+        self._force_close = owner._force_close
+        self._timeout_ceil_threshold = owner._timeout_ceil_threshold
+        self._acquired = owner._acquired
+        self._acquired_per_host = owner._acquired_per_host
+        self._waiters = owner._waiters
 
     def __del__(self, *_: object) -> None:
         """Close what is idle, and say nothing: it holds no resource."""
@@ -145,8 +141,8 @@ class MemoryConnector(BaseConnector):
             await exchange.settle()
         client: ResponseHandler = self._factory()
         extra = _extra_info(req)
-        far_end = FarEnd.connect(self._loop, client, extra, _seen_from_server(extra))
-        self._far_ends.add(far_end)
+        far_extra = _seen_from_server(extra)
+        far_end = FarEnd.connect(self._loop, client, extra, far_extra, self._far_ends)
         if exchange is not None:
             exchange.far_end = far_end
         return client
@@ -165,17 +161,17 @@ class MemoryConnector(BaseConnector):
 
     def drop_idle(self) -> None:
         """Close the connections that nobody uses."""
+        # Not what is in the pool alone: aiohttp forgets a connection when its user is cancelled in
+        # a trace event. As long as any is being opened, that one looks the same.
+        for far_end in tuple(self._far_ends):
+            far_end.put_server_away()  # its task ends in the next turn of the loop
+            if far_end.is_idle and not self._opening:
+                far_end.abort()
+                self._far_ends.discard(far_end)  # it says so itself, but only in the next turn
         for kept in self._conns.values():
             for protocol, _ in kept:
                 protocol.close()
         self._conns.clear()
-        for far_end in tuple(self._far_ends):  # its task ends in the next turn of the loop
-            far_end.put_server_away()
-        # aiohttp forgets one when its user is cancelled in a trace event. As long as any is being
-        # opened, that one looks the same.
-        for far_end in () if self._opening else tuple(self._far_ends):
-            if far_end.is_idle:
-                far_end.abort()
         if self._cleanup_handle is not None:
             self._cleanup_handle.cancel()
             self._cleanup_handle = None
@@ -263,9 +259,9 @@ class Boundary:
             traces: as aiohttp hands them over.
             timeout: as aiohttp hands it over.
         """
-        memory = self._memory_of(connector)
         if connector.closed:
-            return memory.refuse(req, traces, timeout)
+            return MemoryConnector(connector).refuse(req, traces, timeout)
+        memory = self._memory_of(connector)
         exchange = ClientExchange(registries, connector, req, traces, timeout)
         try:
             # A request that must queue is not on the network yet; but it must not queue among
@@ -284,7 +280,8 @@ class Boundary:
 
     def closed(self, connector: BaseConnector) -> None:
         """Learn that a connector of the user's is closed: its idle connections are, too."""
-        memory = self._connectors.get(connector)
+        with self._lock:
+            memory = self._connectors.pop(connector, None)
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
@@ -294,7 +291,7 @@ class Boundary:
     def drop_idle(self) -> None:
         """Close all idle connections in memory, each in its own loop's thread."""
         with self._lock:
-            memories = list(self._connectors.values())
+            memories = list(self._connectors.values()) if self._connectors else ()
         for memory in memories:
             in_loop(memory._loop, memory.drop_idle)
 

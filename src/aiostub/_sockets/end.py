@@ -63,7 +63,7 @@ class SocketEnd(FarEnd):
     """Serve one connection of a client on a socket."""
 
     def __init__(self, place: Place) -> None:
-        super().__init__(place.loop)
+        super().__init__(place.loop, set())  # its place knows the others
         self._place = place
         self._unread = bytearray()
         self._body_left = 0  # of a body whose length is known

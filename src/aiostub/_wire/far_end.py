@@ -227,10 +227,16 @@ class ServerSide:
 
 
 class FarEnd(BaseProtocol):
-    """Serve one connection of a client, request after request."""
+    """Serve one connection of a client, request after request.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: of the client.
+        among: the far ends whose connections are open, to which this one belongs until then.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, among: set[FarEnd]) -> None:
         super().__init__(loop)
+        self._among = among
         self.wire: MemoryTransport = cast("MemoryTransport", None)  # set when connected
         self.raw: list[bytes] = []  # what came, for a replay to a real server
         self.message: Head | None = None
@@ -252,16 +258,12 @@ class FarEnd(BaseProtocol):
         client: ResponseHandler,
         extra: Mapping[str, Any],
         far_extra: Mapping[str, Any],
+        among: set[FarEnd],
     ) -> FarEnd:
         """Give a client's protocol a connection that leads to a new far end."""
-        far_end = cls(loop)
+        far_end = cls(loop, among)
         connect_in_memory(
-            loop,
-            client,
-            far_end,
-            near_extra=extra,
-            far_extra=far_extra,
-            far_is_eager=True,
+            loop, client, far_end, near_extra=extra, far_extra=far_extra, far_is_eager=True
         )
         return far_end
 
@@ -349,7 +351,7 @@ class FarEnd(BaseProtocol):
 
     def put_server_away(self) -> None:
         """Close the connection of a server that has nothing to do, before this call returns."""
-        if self.is_idle and (self.server or self._kept) is not None:
+        if (self.server or self._kept) is not None and self.is_idle:
             self._leave_server(None)
 
     def hold(self) -> None:
@@ -449,6 +451,7 @@ class FarEnd(BaseProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.wire = cast("MemoryTransport", transport)
+        self._among.add(self)
 
     def data_received(self, data: bytes) -> None:
         server = self.server  # one that is found now gets all that came anyway
@@ -533,6 +536,7 @@ class FarEnd(BaseProtocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        self._among.discard(self)
         if (self.server or self._kept) is not None:
             self._leave_server(exc)
         reader, self._reader = self._reader, None
@@ -570,8 +574,8 @@ class FarEnd(BaseProtocol):
 
     def abort(self) -> None:
         """Close both ends at once: nobody will."""
-        self.wire.peer.abort()
-        self.close()
+        self._reader = None
+        self.wire.abort_both()
 
     def reset(self) -> None:
         """Break the connection off (RST)."""

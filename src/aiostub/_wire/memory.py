@@ -150,6 +150,13 @@ class MemoryTransport(asyncio.Transport):
     def abort(self) -> None:
         self._leave(None, None)
 
+    def abort_both(self) -> None:
+        """Close both ends at once: neither hears of the other's going."""
+        for end in (self, self.peer):
+            if not end._closing:
+                end._closing = True
+                end._lose_soon(None)
+
     def reset(self) -> None:
         """Close this end so that the other meets a connection reset (a TCP RST)."""
         reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
@@ -271,12 +278,15 @@ class MemoryTransport(asyncio.Transport):
         if self._closing:
             return
         self._closing = True
-        self._inbox.clear()
-        self._inbox_size = 0
         self.peer._receive_end(theirs)
         self.peer._resume_writer()
+        self._lose_soon(mine)
+
+    def _lose_soon(self, reason: BaseException | None) -> None:
+        self._inbox.clear()
+        self._inbox_size = 0
         if not self._loop.is_closed():
-            self._loop.call_soon(self._lose, mine)
+            self._loop.call_soon(self._lose, reason)
 
     def _lose(self, reason: BaseException | None) -> None:
         if self._lost or self.protocol is None:
