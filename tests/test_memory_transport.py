@@ -242,6 +242,19 @@ async def test_a_new_protocol_reads_from_here_on():
     assert ([b"before"], [b"waiting"]) == (far.data, other.data)
 
 
+async def test_no_more_arrives_in_a_turn_of_the_loop_than_a_socket_would_be_read():
+    """What was written at once comes in its order, 256 kB in each turn, and so does the end."""
+    near, far = connect()
+    for _ in range(5):
+        near.transport.write(bytes(128 * 1024))
+    near.transport.close()
+    arrived = []
+    for _ in range(4):
+        await turns(1)
+        arrived.append(len(far.data))
+    assert ([2, 4, 5, 5], ["eof", LOST]) == (arrived, far.told)
+
+
 # Flow control
 
 
