@@ -242,6 +242,45 @@ async def test_a_new_protocol_reads_from_here_on():
     assert ([b"before"], [b"waiting"]) == (far.data, other.data)
 
 
+async def test_what_is_written_at_once_arrives_inside_of_the_call():
+    """The one who writes says that the other end is in the midst of nothing."""
+    near, far = connect()
+    far.transport.write_at_once(b"a")
+    assert [b"a"] == near.data
+
+
+async def test_what_is_written_at_once_overtakes_nothing():
+    """It waits behind what has been written before, and so does what comes after."""
+    near, far = connect()
+    far.transport.write(b"a")
+    far.transport.write_at_once(b"b")
+    far.transport.write(b"c")
+    assert [] == near.data
+    await turns()
+    assert [b"a", b"b", b"c"] == near.data
+
+
+async def test_what_is_written_at_once_waits_for_a_reader_that_has_paused():
+    """It is held back as anything else, and counts for the writer's limits."""
+    near, far = connect()
+    near.transport.pause_reading()
+    far.transport.write_at_once(b"a")
+    assert ([], 1) == (near.data, far.transport.get_write_buffer_size())
+    near.transport.resume_reading()
+    await turns()
+    assert [b"a"] == near.data
+
+
+@pytest.mark.parametrize("which", ["near", "far"])
+async def test_what_is_written_at_once_to_a_closed_transport_is_ignored(which):
+    """Whichever end has been closed, and before it is told."""
+    near, far = ends = connect()
+    ends[which == "far"].transport.close()
+    far.transport.write_at_once(b"a")
+    await turns()
+    assert [] == near.data
+
+
 async def test_no_more_arrives_in_a_turn_of_the_loop_than_a_socket_would_be_read():
     """What was written at once comes in its order, 256 kB in each turn, and so does the end."""
     near, far = connect()

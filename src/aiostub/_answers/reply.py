@@ -43,7 +43,17 @@ if TYPE_CHECKING:
 
     from aiostub.typing import BodyArguments, HeadArguments
 
-__all__ = ["Chunks", "Compression", "Pairs", "Reply", "Stream", "check_delay", "sliced", "sse"]
+__all__ = [
+    "SLICE",
+    "Chunks",
+    "Compression",
+    "Pairs",
+    "Reply",
+    "Stream",
+    "check_delay",
+    "sliced",
+    "sse",
+]
 
 # For type checkers alone: to make them when the package is imported would take a third of a ms.
 Chunks: TypeAlias = "Iterable[bytes] | AsyncIterable[bytes]"

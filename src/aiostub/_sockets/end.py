@@ -271,6 +271,9 @@ class SocketEnd(FarEnd):
         self._wrote = True
         super().write(data)
 
+    def write_at_once(self, data: bytes) -> None:
+        self.write(data)  # as soon as a socket can
+
     @property
     def is_unread(self) -> bool:
         return True  # nobody here can tell

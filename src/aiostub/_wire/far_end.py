@@ -24,7 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from aiostub._answers.reply import sliced
+from aiostub._answers.reply import SLICE, sliced
 from aiostub._wire.memory import MemoryTransport, connect_in_memory
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ class FarEnd(BaseProtocol):
     @property
     def client(self) -> ResponseHandler:
         """Return the client's protocol."""
-        return cast("ResponseHandler", self.wire.peer.get_protocol())
+        return self.wire.peer.get_protocol()  # type: ignore[return-value] # no cast: each chunk asks
 
     @property
     def is_deserted(self) -> bool:
@@ -549,6 +549,16 @@ class FarEnd(BaseProtocol):
         """Send bytes to the client; long ones in the pieces in which a socket would be read."""
         for piece in sliced(data):
             self.wire.write(piece)
+
+    def write_at_once(self, data: bytes) -> None:
+        """Send bytes without a turn of the loop before the client has them, if they are few.
+
+        Only from a task of our own, in which the client is in the midst of nothing.
+        """
+        if len(data) > SLICE:
+            self.write(data)
+        else:
+            self.wire.write_at_once(data)
 
     def finish_with(self, data: bytes) -> None:
         """Send the last bytes and close, before the client does anything else."""
