@@ -6,6 +6,8 @@ import gc
 import tracemalloc
 
 import aiohttp
+import pytest
+from aiohttp.payload import BytesPayload
 
 from aiostub import Stub
 
@@ -43,3 +45,100 @@ async def test_a_call_takes_a_few_kilobytes():
             whole, ours = await measured(session, stub)
     assert whole < 6_000
     assert ours < 1_200
+
+
+LONG = bytes(range(256)) * 2**11
+BACKWARDS = LONG[::-1]
+
+
+def as_bytes():
+    """Give bytes."""
+    return {"data": LONG}
+
+
+def as_text():
+    """Give a text that aiohttp encodes."""
+    return {"data": "x" * len(LONG)}
+
+
+def as_json():
+    """Give a value that aiohttp serialises."""
+    return {"json": "x" * len(LONG)}
+
+
+@pytest.mark.parametrize("given", [as_bytes, as_text, as_json])
+async def test_a_long_body_that_was_sent_is_held_once(given):
+    """The log has the very bytes that the client's own request has."""
+    seen = []
+
+    class Watched(aiohttp.ClientRequest):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            seen.append(self.body._value)
+
+    with Stub() as stub:
+        stub.post(URL).reply().times(2)
+        async with aiohttp.ClientSession() as session:
+            await session.post(URL, **given())
+        async with aiohttp.ClientSession(request_class=Watched) as session:
+            await session.post(URL, **given())
+    assert seen[0] == stub.calls[0].request.body
+    assert seen[0] is stub.calls[1].request.body
+    if given is as_bytes:
+        assert LONG is stub.calls[0].request.body
+
+
+class Reversing(BytesPayload):
+    """Write something else than it holds, of the same length."""
+
+    async def write(self, writer):
+        await writer.write(self._value[::-1])
+
+    async def write_with_length(self, writer, _content_length):
+        await self.write(writer)
+
+
+class Flipping(aiohttp.ClientRequest):
+    """Write something else than the body."""
+
+    async def write_bytes(self, writer, *_, **__):
+        await writer.write(self.body._value[::-1])
+        await writer.write_eof()
+
+
+async def test_the_log_has_what_was_sent_and_not_what_a_payload_holds():
+    """A class of the user's may write what it likes."""
+    with Stub() as stub:
+        stub.post(URL).reply().times(2)
+        async with aiohttp.ClientSession() as session:
+            await session.post(URL, data=Reversing(LONG))
+        async with aiohttp.ClientSession(request_class=Flipping) as session:
+            await session.post(URL, data=LONG)
+    assert [BACKWARDS, BACKWARDS] == [call.request.body for call in stub.calls]
+
+
+async def test_a_long_body_that_was_read_is_held_once():
+    """The log has the very bytes that the reply has, for each call that read them."""
+    with Stub() as stub:
+        stub.get(URL).reply(body=LONG).always()
+        async with aiohttp.ClientSession() as session:
+            for _ in range(3):
+                await (await session.get(URL)).read()
+    assert all([LONG is await call.response.read() for call in stub.calls])
+
+
+async def test_a_long_body_that_somebody_has_changed_is_theirs():
+    """What a class of the user's makes of a body stays what it is."""
+
+    class Reversed(aiohttp.ClientResponse):
+        async def read(self):
+            self._body = (await super().read())[::-1]
+            return self._body
+
+    with Stub() as stub:
+        stub.get(URL).reply(body=LONG)
+        async with aiohttp.ClientSession(response_class=Reversed) as session:
+            response = await session.get(URL)
+            assert BACKWARDS == await response.read()
+            await session.close()
+    assert BACKWARDS == response._body == stub.calls.last.response._body
