@@ -111,6 +111,21 @@ async def test_what_passes_through_is_cut_too(aiohttp_server):
     assert [b"ab", bytes(2)] == [call.request.body for call in stub.calls]
 
 
+async def test_a_whole_body_is_not_held_in_two_forms_while_it_comes():
+    """What has come is kept for the log; as it was on the wire, nobody will want it again."""
+    with Stub() as stub:
+        stub.post(URL).reply()
+        async with aiohttp.ClientSession() as session:
+            tracemalloc.start()
+            async with session.post(URL, data=pieces(100)) as response:
+                await response.read()
+            _, most = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+    size = 100 * 65536
+    assert size == len(stub.calls.last.request.body)
+    assert most < 2.2 * size  # in pieces, and joined in the end
+
+
 async def test_memory_does_not_grow_with_the_body():
     """Whoever pushes gigabytes needs no memory for them."""
     with Stub(log_bodies=100) as stub:

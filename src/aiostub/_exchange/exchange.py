@@ -244,14 +244,13 @@ class Exchange(abc.ABC):
 
     def body_arrived(self, data: bytes) -> None:
         """Take a piece of the body."""
-        limit = self.registry.log_bodies
-        if limit is None or self._wants_body():
+        limit, wanted = self.registry.log_bodies, self._wants_body()
+        if limit is None or wanted:
             self._received.append(data)
-        else:
-            if self._received_size < limit:
-                self._received.append(data[: limit - self._received_size])
-            if self.far_end is not None and not isinstance(self.action, LetThrough):
-                self.far_end.raw.clear()  # nobody will want it repeated
+        elif self._received_size < limit:
+            self._received.append(data[: limit - self._received_size])
+        if not wanted and self.far_end is not None and not isinstance(self.action, LetThrough):
+            self.far_end.raw.clear()  # nobody will want it repeated
         self._received_size += len(data)
 
     def _wants_body(self) -> bool:
