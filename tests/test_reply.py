@@ -10,6 +10,7 @@ import http.client
 import io
 import json
 import sys
+import tracemalloc
 import types
 import zlib
 from http import HTTPStatus
@@ -263,6 +264,32 @@ def test_any_head_and_body_come_out_as_they_went_in():
         assert headers == found[2][: len(headers)]
 
     holds()
+
+
+@pytest.mark.parametrize("headers", [None, {"X-Long": "x" * 300_000}])
+@pytest.mark.parametrize("missing", [1, 0, -1, -(2**18), -(2**18) - 1])
+@pytest.mark.parametrize("version", [HTTP_1_1, HTTP_1_0])
+def test_a_reply_is_cut_as_a_socket_would_be_read(headers, missing, version):
+    """Every piece but the last is as long as asyncio reads at the most, head and body alike."""
+    size = 2**18
+    body = bytes(range(256)) * 4 * 2**10
+    head = len(Reply(body=body, headers=headers).head("GET", version))
+    reply = Reply(body=body[: 3 * size - head % size - missing], headers=headers)
+    *full, last = reply.served("GET", version, keep_alive=None)[0]
+    assert reply.head("GET", version) + reply.body == b"".join([*full, last])
+    assert {size} == {len(piece) for piece in full}
+    assert 0 < len(last) <= size
+
+
+def test_a_reply_with_a_long_body_is_made_with_one_copy_of_it():
+    """That in pieces; to join the head and the body would be another."""
+    body = bytes(2**22)
+    tracemalloc.start()
+    reply = Reply(body=body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert body is reply.body
+    assert most < 1.2 * len(body)
 
 
 # ------------------------------------------------------------------------------ content types

@@ -518,6 +518,13 @@ def sliced(data: bytes) -> tuple[bytes, ...]:
     return tuple(data[start : start + SLICE] for start in range(0, len(data), SLICE))
 
 
+def _sliced_behind(head: bytes, body: bytes) -> tuple[bytes, ...]:
+    """Cut a head and a body as if they were joined, which would copy a long body once more."""
+    room = -len(head) % SLICE  # in the piece that the head ends in
+    rest = (body[start : start + SLICE] for start in range(room, len(body), SLICE))
+    return (*sliced(head + body[:room]), *rest)
+
+
 def _check_fault(fault: object, kind: _Kind | None, content: bytes | None) -> None:
     if not isinstance(fault, Fault):
         _refuse("fault", f"must be a fault, such as faults.reset(after=1), got {fault!r}")
@@ -728,7 +735,7 @@ class Reply(Individual):
             _said=said,
             _payload=_payload(said, status, content, streamed=open_ is not None),
         )
-        plain = sliced(self.head("GET", _HTTP_1_1) + self._payload)
+        plain = _sliced_behind(self.head("GET", _HTTP_1_1), self._payload)
         self._fill(_plain=(plain, self.closes("GET", _HTTP_1_1)))
 
     def encode(
@@ -758,7 +765,7 @@ class Reply(Individual):
             return self._plain  # cut once: a copy of a long body for each call is the dearest part
         head = self.head(method, version, keep_alive=keep_alive)
         closes = self.closes(method, version, keep_alive=keep_alive)
-        return sliced(head + self.payload(method)), closes
+        return _sliced_behind(head, self.payload(method)), closes
 
     def head(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
