@@ -54,8 +54,8 @@ CEILINGS = (
     Ceiling("1,000 conditions", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1 kB up", OURS, FLOOR, 1.8, 2.7),
     Ceiling("1 kB up", COMPAT, OURS, 1.1, 1.7),
-    Ceiling("1 MB down", OURS, FLOOR, 1.6, 2.6),
-    Ceiling("1 MB up", OURS, FLOOR, 1.9, 3.0),
+    Ceiling("1 MB down", OURS, FLOOR, 1.5, 2.2),
+    Ceiling("1 MB up", OURS, FLOOR, 1.5, 2.3),
 )
 
 
