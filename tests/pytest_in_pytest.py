@@ -9,6 +9,10 @@ import aiostub
 # A run in this process forgets what it imports, and two copies of the package do not mix.
 LOADED = (aiostub.Stub, aiostub.Calls)
 
+# At the end of any run it imports all of Hypothesis: half of what a small run in a process costs.
+# One of test_pytest_combinations.py has it none the less, and so has this suite itself.
+NO_HYPOTHESIS = ("-p", "no:hypothesispytest")
+
 HEAD = """
 import asyncio, unittest
 import aiohttp, pytest

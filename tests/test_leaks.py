@@ -10,7 +10,7 @@ import weakref
 
 import aiohttp
 import pytest
-from pytest_in_pytest import run_pytest
+from pytest_in_pytest import NO_HYPOTHESIS, run_pytest
 
 import aiostub
 from aiostub import _watch
@@ -208,6 +208,7 @@ class TestSessions:
             def test_with_nothing(aiostub):
                 pass
             """,
+            *NO_HYPOTHESIS,
             *("-p", "no:looptime_plugin"),  # which on CPython 3.12 asks for a loop, and is warned
             method="subprocess",  # here, somebody would have to close it
         )

@@ -16,6 +16,7 @@ import weakref
 import aiohttp
 import pytest
 from aiohttp import ClientSession, ClientTimeout, web
+from pytest_in_pytest import NO_HYPOTHESIS
 
 import aiostub
 from aiostub import RouteError, StubStateError, UnmatchedRequest, _watch, faults
@@ -1762,6 +1763,7 @@ def run_pytest(pytester, tests, *arguments):
     """Run tests that need the code above, in a process of their own."""
     pytester.makepyfile(UNDER_PYTEST + tests)
     return pytester.runpytest_subprocess(
+        *NO_HYPOTHESIS,
         *("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:looptime_plugin", "-W", "error"),
         *("-o", "asyncio_default_fixture_loop_scope=function", *arguments),
     )

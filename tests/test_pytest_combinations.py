@@ -8,7 +8,7 @@ from functools import partial
 from textwrap import dedent
 
 import pytest
-from pytest_in_pytest import HEAD, REAL_SERVER, SETTINGS, run_pytest
+from pytest_in_pytest import HEAD, NO_HYPOTHESIS, REAL_SERVER, SETTINGS, run_pytest
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def run(pytester):
         pytester.makeconftest(dedent(conftest))
         pytester.makeini(SETTINGS.format(mode=mode) + dedent(ini))
         # looptime makes an event loop for sync tests that nobody closes.
-        without = ("-p", "no:cacheprovider", "-p", "no:looptime_plugin")
+        without = (*NO_HYPOTHESIS, "-p", "no:cacheprovider", "-p", "no:looptime_plugin")
         return pytester.runpytest_subprocess(*without, *options)
 
     return run
@@ -71,7 +71,7 @@ EVERYTHING = """
 @pytest.mark.parametrize(
     "options",
     [
-        "",
+        "-p hypothesispytest",
         "-n 2 --dist loadfile",
         "-p no:randomly -p no:xdist -p no:aiohttp -p no:logging",
         "-s --tb=native --setup-show --junitxml=report.xml --import-mode=importlib",

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import aiohttp
 import pytest
-from pytest_in_pytest import HEAD, SETTINGS, run_pytest
+from pytest_in_pytest import HEAD, NO_HYPOTHESIS, SETTINGS, run_pytest
 
 
 @pytest.fixture
@@ -717,7 +717,7 @@ class TestRunners:
                 """
             )
         )
-        result = pytester.runpytest_subprocess("-n", "1", "-p", "no:randomly")
+        result = pytester.runpytest_subprocess(*NO_HYPOTHESIS, "-n", "1", "-p", "no:randomly")
         result.assert_outcomes(passed=4, failed=2)
         result.stdout.fnmatch_lines(["*- aiostub calls -*"])
 
@@ -763,6 +763,6 @@ class TestLoading:
         """By its name."""
         pytester.makeini(SETTINGS.format(mode="auto"))
         pytester.makepyfile("def test_it(aiostub): pass")
-        result = pytester.runpytest_subprocess("-p", "no:aiostub")
+        result = pytester.runpytest_subprocess(*NO_HYPOTHESIS, "-p", "no:aiostub")
         result.assert_outcomes(errors=1)
         result.stdout.fnmatch_lines(["*fixture 'aiostub' not found"])

@@ -8,7 +8,7 @@ import re
 from functools import partial
 
 import pytest
-from pytest_in_pytest import run_pytest
+from pytest_in_pytest import NO_HYPOTHESIS, run_pytest
 
 from aiostub._pytest.test_run import Run
 
@@ -405,7 +405,7 @@ class TestHtml:
 
     def test_in_a_worker(self, extras):
         """It is sent to the one that writes the report."""
-        assert 1 == len(extras(self.FAILING, "-n", "1"))
+        assert 1 == len(extras(self.FAILING, *NO_HYPOTHESIS, "-n", "1"))
 
     def test_a_test_that_passes(self, extras):
         """There is nothing to explain."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 from aiohttp import web
+from pytest_in_pytest import NO_HYPOTHESIS
 from real_server import real_server
 
 import aiostub
@@ -458,7 +459,7 @@ class TestSamples:
         pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
         pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
         pytester.makeconftest((SAMPLES / "clock_conftest.py").read_text(encoding="utf-8"))
-        pytester.runpytest_subprocess(*PYTEST).assert_outcomes(passed=2)
+        pytester.runpytest_subprocess(*PYTEST, *NO_HYPOTHESIS).assert_outcomes(passed=2)
 
 
 @virtual_time

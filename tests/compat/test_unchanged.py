@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pytest_in_pytest import NO_HYPOTHESIS
 
 SUITE = Path(__file__).with_name("users_suite.py").read_text(encoding="utf-8")
 TESTS = 18
@@ -27,7 +28,7 @@ def suite(pytester):
 
 def in_process_of_its_own(suite, *args):
     """Run the suite where nothing was imported before."""
-    return suite.run(sys.executable, "-W", "error", *args, "-p", "no:randomly")
+    return suite.run(sys.executable, "-W", "error", *args, *NO_HYPOTHESIS, "-p", "no:randomly")
 
 
 def test_one_import_changed(suite):
@@ -120,7 +121,8 @@ def test_a_plugin_that_was_there_first(suite):
         path.write_text(text, encoding="utf-8")
     suite.makepyfile(test_users="def test_it(responses):\n    responses.assert_not_called()\n")
     result = suite.run(
-        sys.executable, "-m", "pytest", "-p", "plugin_of_somebody", "--aiostub-compat"
+        *(sys.executable, "-m", "pytest", *NO_HYPOTHESIS),
+        *("-p", "plugin_of_somebody", "--aiostub-compat"),
     )
     result.assert_outcomes(passed=1)
 

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from breaking import CORPUS, HERE, broken_names, write_all
+from pytest_in_pytest import NO_HYPOTHESIS
 
 pytest.importorskip("libcst")
 
@@ -62,7 +63,7 @@ def outcomes(pytester: pytest.Pytester, sources: Mapping[str, str], *, broken: b
         filter(None, [str(source), os.environ.get("PYTHONPATH")])
     )
     plain = ("-p", "no:randomly", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto")
-    pytester.runpytest_subprocess(*plain, "-q", "--junitxml=report.xml")
+    pytester.runpytest_subprocess(*NO_HYPOTHESIS, *plain, "-q", "--junitxml=report.xml")
     cases = list(ET.parse(pytester.path / "report.xml").getroot().iter("testcase"))
     files = {case.attrib["classname"].split(".")[0] for case in cases}
     failed = {case.attrib["classname"].split(".")[0] for case in cases if list(case)}
