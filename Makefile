@@ -7,6 +7,8 @@ PYTHON ?= python3
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# Without its files, each of the processes that tests start compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 PIP = bin/python -m pip install -qq
 NEW_PIP = --upgrade 'pip>=25.1' # the first that knows --group
 EXTRAS = .[hypothesis,migrate,time,tls]

@@ -180,6 +180,8 @@ def run_suite(pair: Pair, pytest_args: list[str]) -> Result:
     """Run the suite in the pair's environment, its coverage measured."""
     command = [*("coverage", "run", "-m", "pytest"), "-q", "-n", "2", "-p", "no:cacheprovider"]
     measured = {**os.environ, "COVERAGE_FILE": str(HOME / f".coverage.{pair.name}")}
+    # Without its files, each of the processes that tests start compiles all that it imports.
+    measured.pop("PYTHONDONTWRITEBYTECODE", None)
     with suite_at_work:
         began = time.monotonic()
         code = logged(pair, pair.interpreter, "-m", *command, *pytest_args, env=measured)

@@ -43,10 +43,16 @@ class _Selector(selectors.DefaultSelector):
         """Wait no longer than the grace, then be at the next timer."""
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        events = super().select(min(timeout, GRACE) if timeout <= NEAR else timeout)
+        events = super().select(self._patience(timeout))
         if not events:
             self._of.now += timeout
         return events
+
+    def _patience(self, timeout: float) -> float:
+        """Return for how many real seconds something may be on its way from elsewhere."""
+        if len(self.get_map()) == 1 and self._of._default_executor is None:
+            return 0  # no socket but that by which threads wake the loop, and no thread
+        return min(timeout, GRACE) if timeout <= NEAR else timeout
 
 
 def run_idle(work: Coroutine[Any, Any, T]) -> T:
