@@ -3,7 +3,7 @@
 Each pair has an environment of its own under ``.matrix/``, made once and made anew when
 pyproject.toml changes. Environments are made beside each other, two at a time; the suites run one
 after the other, with two workers each. A pair that cannot be set up is skipped, with the reason in
-the closing table.
+the closing table. Tests marked ``once`` read the sources alone and run on the first pair only.
 
 What follows ``--`` goes to pytest::
 
@@ -274,8 +274,10 @@ def main() -> int:
     seed = random.randrange(2**32)  # noqa: S311 - shuffles tests
     print(f"{len(pairs)} pairs, --randomly-seed={seed}", flush=True)
     pytest_args = [f"--randomly-seed={seed}", *options.pytest]
+    later_args = ["-m", "not once", *pytest_args]
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(lambda pair: try_pair(pair, pytest_args), pairs))
+        args = [pytest_args, *[later_args] * (len(pairs) - 1)]
+        results = list(pool.map(try_pair, pairs, args))
     uncovered = report_coverage(results, check=options.check_coverage)
     print_table(results)
     outcomes = [result.outcome for result in results]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import pytest
 from syntax import tree_of
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "aiostub"
 

@@ -31,6 +31,7 @@ def rewritten(path: Path, source: str) -> tuple[str, list[str]]:
     return results[0].text, [f"{note.line}: {note.reason}" for note in notes]
 
 
+@pytest.mark.once
 @each_file
 def test_a_file_becomes_what_stands_beside_it(path):
     """The whole text, comments and layout included, is as it was reviewed; nothing is left."""
@@ -39,6 +40,7 @@ def test_a_file_becomes_what_stands_beside_it(path):
     assert (expected.read_text(encoding="utf-8"), []) == (text, notes)
 
 
+@pytest.mark.once
 @each_file
 def test_a_second_run_changes_nothing(path):
     """What is rewritten is left alone by the next run, without a word."""
@@ -46,6 +48,7 @@ def test_a_second_run_changes_nothing(path):
     assert (expected, []) == rewritten(path, expected)
 
 
+@pytest.mark.once
 @each_file
 def test_line_ends_of_windows_are_kept(path):
     """A file with CRLF is rewritten to the same lines, each ending so."""
