@@ -87,7 +87,7 @@ class Player:
                 async for chunk in chunks:
                     await self._chunk(chunk, frames=frames)
             if frames:
-                self._far_end.write(b"0\r\n\r\n")
+                self._far_end.write_at_once(b"0\r\n\r\n")  # together with the last chunk
         self._finish(reply)
 
     async def _spoil(self, reply: Reply, fault: Fault) -> None:
@@ -162,7 +162,7 @@ class Player:
                     if not left:
                         due = sent
         if frames:
-            self._far_end.write(b"0\r\n\r\n")
+            self._far_end.write_at_once(b"0\r\n\r\n")
         self._finish(reply)
 
     async def _chunk(self, chunk: bytes, *, frames: bool) -> None:
