@@ -159,6 +159,11 @@ class MemoryConnector(BaseConnector):
         for protocol, _ in self._conns.pop(req.connection_key, ()):
             protocol.close()
 
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether a client has a connection that it has not let go of."""
+        return bool(self._busy)
+
     def drop_idle(self) -> None:
         """Close the connections that nobody uses."""
         # Not what is in the pool alone: aiohttp forgets a connection when its user is cancelled in
@@ -280,11 +285,13 @@ class Boundary:
 
     def closed(self, connector: BaseConnector) -> None:
         """Learn that a connector of the user's is closed: its idle connections are, too."""
-        with self._lock:
-            memory = self._connectors.pop(connector, None)
+        memory = self._connectors.get(connector)
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
+            if not memory.is_busy:  # else it goes with the connector
+                with self._lock:
+                    self._connectors.pop(connector, None)
         if _watch.current is not None:
             _watch.current.connector_closed(connector)
 
