@@ -735,8 +735,7 @@ class Reply(Individual):
             _said=said,
             _payload=_payload(said, status, content, streamed=open_ is not None),
         )
-        plain = _sliced_behind(self.head("GET", _HTTP_1_1), self._payload)
-        self._fill(_plain=(plain, self.closes("GET", _HTTP_1_1)))
+        self._fill(_plain=self._written("GET", _HTTP_1_1, keep_alive=None))
 
     def encode(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
@@ -763,20 +762,29 @@ class Reply(Individual):
         """Give the same in the pieces in which a socket would be read, and what `closes` says."""
         if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
             return self._plain  # cut once: a copy of a long body for each call is the dearest part
-        head = self.head(method, version, keep_alive=keep_alive)
-        closes = self.closes(method, version, keep_alive=keep_alive)
+        return self._written(method, version, keep_alive=keep_alive)
+
+    def _written(
+        self, method: str, version: tuple[int, int], *, keep_alive: bool | None
+    ) -> tuple[tuple[bytes, ...], bool]:
+        says_closes = self._says_closes(method, version, keep_alive=keep_alive)
+        head = self._head(version, says_closes=says_closes)
+        closes = says_closes or self._has_wrong_length(method)
         return _sliced_behind(head, self.payload(method)), closes
 
     def head(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
     ) -> bytes:
         """Give status line and header block, the empty line included. Arguments as ``encode``."""
+        says_closes = self._says_closes(method, version, keep_alive=keep_alive)
+        return self._head(version, says_closes=says_closes)
+
+    def _head(self, version: tuple[int, int], *, says_closes: bool) -> bytes:
         parts = [f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}\r\n"]
         parts += [f"{name}: {value}\r\n" for name, value in self._lines(version)]
-        closes = self._says_closes(method, version, keep_alive=keep_alive)
         # Only what the version does not mean by itself is said, as aiohttp.web does.
-        if "connection" not in self._said and closes is (version >= _HTTP_1_1):
-            parts.append(f"Connection: {'close' if closes else 'keep-alive'}\r\n")
+        if "connection" not in self._said and says_closes is (version >= _HTTP_1_1):
+            parts.append(f"Connection: {'close' if says_closes else 'keep-alive'}\r\n")
         parts.append("\r\n")
         return "".join(parts).encode("utf-8", "surrogateescape")
 
@@ -798,8 +806,10 @@ class Reply(Individual):
         It must where a side says so, where nothing but its end shows the end of the body, and,
         without a word in the head, where a length of the user's is wrong.
         """
-        if self._says_closes(method, version, keep_alive=keep_alive):
-            return True
+        says_closes = self._says_closes(method, version, keep_alive=keep_alive)
+        return says_closes or self._has_wrong_length(method)
+
+    def _has_wrong_length(self, method: str) -> bool:
         length = self._said.get("content-length")
         if length is None or self.stream is not None or not self._carries_body(method):
             return False

@@ -119,6 +119,11 @@ class Pattern(Individual):
         Raises:
             RouteError: an argument is wrong; the text names it.
         """
+        known_method = _read_method(method)
+        data = UNSET if data is None else data
+        is_plain = params is json is data is UNSET and headers is cookies is where is None
+        if is_plain and type(url) is str and not websocket:
+            return _plain_pattern(known_method, url, base_url)
         given = {
             name: value
             for name, value in (
@@ -126,14 +131,11 @@ class Pattern(Individual):
                 ("headers", UNSET if headers is None else headers),
                 ("cookies", UNSET if cookies is None else cookies),
                 ("json", json),
-                ("data", UNSET if data is None else data),
+                ("data", data),
                 ("where", UNSET if where is None else where),
             )
             if value is not UNSET
         }
-        known_method = _read_method(method)
-        if type(url) is str and not given and not websocket:
-            return _plain_pattern(known_method, url, base_url)
         return _read_pattern(known_method, url, base_url, given, websocket=websocket)
 
     @classmethod

@@ -202,7 +202,7 @@ class Registry:
 
     def _report(self, unused: Sequence[_explain.Unused], error: BaseException | None) -> None:
         troubles, self.troubles = self.troubles, []
-        if not self.strict:
+        if not self.strict or not (troubles or unused):
             return
         findings = self._findings([t for t in troubles if t is not error], unused, error)
         if error is not None:
