@@ -176,8 +176,8 @@ class Player:
     async def _breathe(self) -> None:
         # A few turns of the loop let a client that is reading see what was before by itself; most
         # need one. Waiting for more of them made a stream three times as dear.
-        # Before the second chunk it may still be at the head, and a first one that is the beginning of
-        # a compressed body leaves it nothing to read.
+        # Before the second chunk it may still be at the head, and a first one that is the beginning
+        # of a compressed body leaves it nothing to read.
         for _ in range(_TURNS):
             if self._chunks_sent > 1 and not self._far_end.is_unread:
                 return
