@@ -243,7 +243,7 @@ class Boundary:
         self._connectors: weakref.WeakKeyDictionary[BaseConnector, MemoryConnector] = (
             weakref.WeakKeyDictionary()
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # what is collected meanwhile may close a connector
 
     def connect(  # noqa: PLR0917 - what aiohttp passes, behind what we need
         self,
@@ -289,7 +289,7 @@ class Boundary:
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
-            if not memory.is_busy:  # else it goes with the connector
+            if not memory._busy:  # else it stays, to be told when the client lets go
                 with self._lock:
                     self._connectors.pop(connector, None)
         if _watch.current is not None:
