@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 from aiohttp import ClientSession
@@ -95,3 +96,40 @@ async def test_a_client_that_reads_gets_a_chunk_in_every_turn(stream):
             assert CHUNKS == [chunk async for chunk in response.content.iter_any()]
             counting.cancel()
     assert turns <= len(CHUNKS) + 3
+
+
+GZIP = gzip.compress(b"".join(CHUNKS))
+
+
+async def one_and_a_pause():
+    """Give one chunk, and end a turn of the event loop later."""
+    yield GZIP
+    await asyncio.sleep(0)
+
+
+async def two_with_a_pause():
+    """Give a chunk that nothing can be made of yet, and the rest a turn later."""
+    yield GZIP[:7]
+    await asyncio.sleep(0)
+    yield GZIP[7:]
+
+
+@pytest.mark.parametrize("stream", [[GZIP[:7], GZIP[7:]], one_and_a_pause, two_with_a_pause])
+async def test_the_head_is_there_before_the_end(stream):
+    """Nothing overtakes a client that has not seen its response yet."""
+    with aiostub.Stub() as stub:
+        stub.get(URL).reply(stream=stream, headers={"Content-Encoding": "gzip"})
+        async with ClientSession() as session, session.get(URL) as response:
+            assert not response.content.is_eof()
+            assert response.connection is not None
+            assert b"".join(CHUNKS) == await response.read()
+
+
+@pytest.mark.parametrize("stream", [CHUNKS, lambda: iter(CHUNKS), without_pause])
+async def test_the_end_comes_with_the_last_chunk(stream):
+    """As from a server that does not wait in between; aiohttp would show an empty piece more."""
+    with aiostub.Stub() as stub:
+        stub.get(URL).reply(stream=stream)
+        async with ClientSession() as session, session.get(URL) as response:
+            got = [piece async for piece in response.content.iter_chunks()]
+    assert [(chunk, True) for chunk in CHUNKS] == got

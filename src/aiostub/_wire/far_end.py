@@ -571,7 +571,8 @@ class FarEnd(BaseProtocol):
         if self.wire.get_write_buffer_size():
             return True
         content = self.client._payload
-        return content is None or content._size > 0
+        # Nothing may have come out yet of what was compressed.
+        return content is None or content._size > 0 or not content.total_bytes
 
     async def drain(self) -> None:
         """Wait until the client takes more, and let it read what it has."""

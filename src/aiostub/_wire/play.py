@@ -18,6 +18,7 @@ GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
 LONG_HEADER = b"HTTP/1.1 200 OK\r\nX-Too-Long: %b\r\n\r\n"
 _LENGTH_OF_IT = 2**21
 BAD_CHUNK = b"not a chunk size\r\n"
+_LAST_CHUNK = b"0\r\n\r\n"
 BAD_GZIP = b"\x1f\x8b\x08\x00 this is not gzip"
 SPOILED = Reply(200, text="This body is spoiled by a fault.")
 
@@ -87,7 +88,7 @@ class Player:
                 async for chunk in chunks:
                     await self._chunk(chunk, frames=frames)
             if frames:
-                self._far_end.write_at_once(b"0\r\n\r\n")  # together with the last chunk
+                self._go_on(_LAST_CHUNK)
         self._finish(reply)
 
     async def _spoil(self, reply: Reply, fault: Fault) -> None:
@@ -162,24 +163,29 @@ class Player:
                     if not left:
                         due = sent
         if frames:
-            self._far_end.write_at_once(b"0\r\n\r\n")
+            self._go_on(_LAST_CHUNK)
         self._finish(reply)
 
     async def _chunk(self, chunk: bytes, *, frames: bool) -> None:
         if self._chunks_sent:  # the first one follows the head at once, as behind a network
             await self._breathe()
         self._chunks_sent += 1
-        # At once: the next turn of the loop is the client's, to read it, and not the wire's.
-        self._far_end.write_at_once(_framed(chunk) if frames else chunk)
+        self._go_on(_framed(chunk) if frames else chunk)
         await self._far_end.drain()
+
+    def _go_on(self, data: bytes) -> None:
+        # A client that reads a body takes it in the next turn of the loop, which need not be the
+        # wire's first; one that has only been sent a head shall have that before the rest.
+        if self._chunks_sent > 1:
+            self._far_end.write_at_once(data)
+        else:
+            self._far_end.write(data)
 
     async def _breathe(self) -> None:
         # A few turns of the loop let a client that is reading see what was before by itself; most
         # need one. Waiting for more of them made a stream three times as dear.
-        # Before the second chunk it may still be at the head, and a first one that is the beginning
-        # of a compressed body leaves it nothing to read.
         for _ in range(_TURNS):
-            if self._chunks_sent > 1 and not self._far_end.is_unread:
+            if not self._far_end.is_unread:
                 return
             await asyncio.sleep(0)
 
