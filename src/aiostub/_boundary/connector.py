@@ -159,11 +159,6 @@ class MemoryConnector(BaseConnector):
         for protocol, _ in self._conns.pop(req.connection_key, ()):
             protocol.close()
 
-    @property
-    def is_busy(self) -> bool:
-        """Tell whether a client has a connection that it has not let go of."""
-        return bool(self._busy)
-
     def drop_idle(self) -> None:
         """Close the connections that nobody uses."""
         # Not what is in the pool alone: aiohttp forgets a connection when its user is cancelled in
