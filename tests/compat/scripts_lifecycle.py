@@ -471,7 +471,7 @@ async def websocket(t):
                 await session.ws_connect("ws://x.test/nowhere")
 
 
-@script()
+@script(why="a connection stays open between calls", ours=["0", "False"])
 async def leaves_no_task_or_timer(t):
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()

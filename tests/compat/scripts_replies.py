@@ -174,6 +174,31 @@ async def headers(t, given):
             t.say(response.links)
 
 
+@scripts(
+    plain=({}, {}),
+    empty=({"body": ""}, {}),
+    payload=({"payload": {"a": 1}}, {}),
+    no_content=({"status": 204}, {}),
+    no_content_with_a_body=({"status": 204, "body": "x"}, {}),
+    not_modified=({"status": 304}, {"ETag": '"1"', "Content-Length": "1000"}),
+    length=({"body": "yes"}, {"Content-Length": "3"}),
+    no_length=({"body": "yes"}, {"Content-Length": "many"}),
+    chunked=({"body": "yes"}, {"Transfer-Encoding": "chunked"}),
+)
+async def head_and_body(t, given, headers):
+    with t.aioresponses() as m:
+        m.get(PLACE, headers=headers, repeat=True, **given)
+        async with aiohttp.ClientSession() as session:
+            for _ in range(2):
+                response = await session.get(PLACE)
+                t.say(response.status, response.reason, response.raw_headers)
+                with t.errors(text=False):
+                    t.say(response.content_length)
+                response.headers["X-Of-The-App"] = "1"
+                t.say(_lines(response.headers), response.content_type)
+                t.say([chunk async for chunk in response.content.iter_chunks()])
+
+
 @scripts(default=None, own="Very Good", empty="", umlaut="Gööd", newline="a\r\nb", spaces=" x ")
 async def reason(t, given):
     with t.aioresponses() as m:

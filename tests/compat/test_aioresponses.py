@@ -302,14 +302,98 @@ async def test_too_many_redirects():
             await text(max_redirects=3)
 
 
-async def test_a_length_that_is_told():
-    """The response tells what was registered, though it could not be sent."""
+def reused():
+    """Make a trace that counts the connections, and how often one is used again."""
+    counted = {"made": 0, "used again": 0}
+    trace = aiohttp.TraceConfig()
+
+    async def count(*_):
+        counted["made"] += 1
+
+    async def count_again(*_):
+        counted["used again"] += 1
+
+    trace.on_connection_create_end.append(count)
+    trace.on_connection_reuseconn.append(count_again)
+    return trace, counted
+
+
+async def test_a_connection_is_kept():
+    """One connection carries whatever is answered, a length registered or not."""
+    trace, counted = reused()
     with aioresponses() as mock:
+        mock.get(URL, body="yes", repeat=4)
+        mock.get(URL, status=204, body="a body all the same")
+        mock.get(URL, status=304)
         mock.get(URL, body="short", headers={"Content-Length": "1000"})
-        mock.get(URL, body="short", headers={"Content-Length": "many"})
+        mock.get(URL, body="coded", headers={"Transfer-Encoding": "gzip"})
+        mock.get(URL, status=303, headers={"Location": URL})
+        mock.get(URL, body="redirected")
+        mock.head(URL, headers={"Content-Length": "1000"})
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            for _ in range(9):
+                async with session.get(URL) as response:
+                    await response.read()
+            await session.head(URL)
+    assert counted == {"made": 1, "used again": 10}
+
+
+async def test_a_connection_that_is_not_kept():
+    """One whose answer says that it is over is closed, and so is one whose request is not."""
+    trace, counted = reused()
+    with aioresponses() as mock:
+        mock.get(URL, body="yes", headers={"Connection": "close"})
+        mock.post(URL, body="yes", repeat=True)
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            await session.get(URL)
+            await session.post(URL, headers={"Content-Length": "1000"})
+            await session.post(URL)
+    assert counted == {"made": 3, "used again": 0}
+
+
+async def test_a_long_answer_left_unread():
+    """It holds up nobody who is answered after it, by whomever."""
+    with aioresponses() as mock, aiostub.Stub() as stub:
+        mock.get(URL, body="x" * 500_000, repeat=True)
+        stub.get("http://x.test/stub").reply(text="stub")
         async with aiohttp.ClientSession() as session:
-            told = [(await session.get(URL)).content_length for _ in range(2)]
-    assert told == [1000, None]
+            unread = [await session.get(URL) for _ in range(2)]
+            response = await asyncio.wait_for(session.get("http://x.test/stub"), 5)
+            assert await response.text() == "stub"
+            assert [len(await response.read()) for response in unread] == [500_000, 500_000]
+
+
+@pytest.mark.parametrize("whose", ["session", "mock"])
+async def test_a_kept_connection_leaves_no_timer(whose):
+    """aiohttp's timer for it ends with the session, and with the mock."""
+    loop = asyncio.get_running_loop()
+    mock, session = aioresponses(), aiohttp.ClientSession()
+    with mock:
+        mock.get(URL)
+        await session.get(URL)
+        if whose == "session":
+            await session.close()
+            assert [handle for handle in loop._scheduled if not handle.cancelled()] == []
+    assert [handle for handle in loop._scheduled if not handle.cancelled()] == []
+    await session.close()
+
+
+async def test_middlewares_are_told():
+    """Whoever sees the response before the app sees what was registered, and nothing else."""
+    seen = []
+
+    async def look(_, __, params):
+        response = params.response
+        seen.append((response.status, dict(response.headers), await response.text()))
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(look)
+    with aioresponses() as mock:
+        mock.get(URL, status=204, body="a body all the same", headers={"X-A": "1"})
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            await session.get(URL)
+    told = {"Content-Type": "application/json", "X-A": "1"}
+    assert seen == [(204, told, "a body all the same")]
 
 
 async def test_read_timer():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from aiostub._value import Individual, Value
+from aiostub._value import Individual, NamedTuple, Value
 
 if TYPE_CHECKING:
     from aiostub._answers.failure import Failure
@@ -30,15 +30,16 @@ class Send(Value):
         return str(self.reply)
 
 
-class Deliver(Value):
-    """Give the client these bytes and the end of the connection, inside of its own write.
+class Deliver(NamedTuple):
+    """Give the client these bytes inside of its own write, whether it reads or not.
 
-    For a dialect, whose users count on a reply that needs no turn of the event loop.
+    For a dialect, whose users count on a reply that needs no turn of the event loop. If these
+    bytes do not say where they end, the connection ends with them.
     """
 
     status: int
     data: bytes
-    dress: Callable[[Callable[..., Any]], Callable[..., Any]]  # what makes the response
+    make: Callable[..., Any] | None = None  # makes the response, of the class that it gets first
     early: bool = False  # wait for the head of the request only
 
     def __str__(self) -> str:

@@ -224,7 +224,8 @@ def is_at_home(session: Any, url: URL) -> bool:
     connector, loop = session.connector, asyncio.get_running_loop()
     if not isinstance(connector, BaseConnector) or connector._loop is not loop:
         return False
-    return session._loop is loop and session._build_url(url) == url
+    built = session._build_url(url)
+    return session._loop is loop and (built is url or built == url)
 
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:

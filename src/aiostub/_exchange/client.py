@@ -25,6 +25,7 @@ import logging
 import sys
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import (
@@ -252,8 +253,9 @@ class ClientExchange(Exchange):
         return type(req) is ClientRequest and type(req.body) in _VERBATIM and not req.compress
 
     def _dress(self, delivery: Deliver) -> None:
-        dressed: Any = delivery.dress(self.client_request.response_class)
-        self.client_request.response_class = dressed
+        make: Any = delivery.make
+        made: Any = partial(make, self.client_request.response_class)
+        self.client_request.response_class = made
 
     def _deliver_soon(self, delivery: Deliver) -> None:
         if not _SEND_STARTS_TIMER:  # its writing task must have begun, or it would be cancelled

@@ -381,7 +381,7 @@ class Exchange(abc.ABC):
     def _deliver(self, delivery: Deliver) -> None:
         assert self.far_end is not None
         self._served(delivery.status)
-        self.far_end.finish_with(delivery.data)
+        self.far_end.answer_at_once(delivery.data, keep=self.request.complete)
 
     async def _perform(self, reply: Reply) -> None:
         await self._pause(reply.delay)

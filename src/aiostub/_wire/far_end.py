@@ -560,10 +560,19 @@ class FarEnd(BaseProtocol):
         else:
             self.wire.write_at_once(data)
 
-    def finish_with(self, data: bytes) -> None:
-        """Send the last bytes and close, before the client does anything else."""
-        self._reader = None
-        self.wire.finish(data)
+    def answer_at_once(self, data: bytes, *, keep: bool) -> None:
+        """Send a whole answer before the client does anything else.
+
+        Args:
+            data: of the answer.
+            keep: whether the connection may be kept; if not, this is the end of it.
+        """
+        self.wire.hand_over(data)
+        content = self.client._payload
+        has_all = content is not None and content.is_eof()
+        if not keep or not has_all or not self.wire.peer.is_reading():
+            self._reader = None
+            self.wire.end()
 
     @property
     def is_unread(self) -> bool:

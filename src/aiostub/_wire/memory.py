@@ -178,25 +178,27 @@ class MemoryTransport(asyncio.Transport):
         else:
             peer._hand_on(data)
 
-    def finish(self, data: bytes) -> None:
-        """Hand the last bytes and the end of the connection on inside of this very call.
+    def hand_over(self, data: bytes) -> None:
+        """Hand bytes on inside of this very call, whether the other end reads or not.
 
-        The other end must expect that: it loses its connection in the midst of what it does.
+        The other end must expect that: it gets them in the midst of what it does.
         """
-        peer = self.peer
-        if self._closing or peer._closing:
-            return
-        peer._receive_at_once(data)
-        self._closing = peer._closing = True
-        peer._lose(None)
-        self._lose(None)
+        if not self._closing:
+            self.peer._receive_at_once(data)
+
+    def end(self) -> None:
+        """Close both ends inside of this very call; the other end must expect that, too."""
+        for each in (self.peer, self):
+            each._closing = True
+            each._lose(None)
 
     # The side of the other end.
 
     def _receive_at_once(self, data: bytes) -> None:
-        self._eager = True
         self._inbox.append(data)
-        self._flush()
+        while self._inbox and not self._closing:
+            self._hand_on(self._inbox.popleft())
+        self._inbox_size = 0
 
     def _receive(self, data: bytes) -> None:
         if self._closing:

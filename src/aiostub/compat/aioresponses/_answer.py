@@ -2,21 +2,24 @@
 
 Rules of the file:
 
-- The head has the lines that were registered and no others, so a body without a length ends with
-  the connection.
-- What HTTP cannot carry (a body behind a 204, a length that contradicts the body, a status of 0)
-  is left out of the bytes, and *told*: aiohttp's response is made by a subclass that says it.
+- The head has the lines that were registered, but says itself how long the body is, so that the
+  connection is kept. What HTTP cannot carry (a body behind a 204, a status of 0) is left out.
+- What aiohttp's response has read, it is told otherwise: it says what was registered.
+
+aiohttp's private names used here, and why:
+
+- ``ClientResponse._headers``, ``_raw_headers``, ``_cache``: to tell it.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aiohttp import ClientResponse, RequestInfo, hdrs, http
+from aiohttp import RequestInfo, hdrs, http
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub._answers.steps import Deliver
@@ -31,7 +34,8 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, 5.6.2
 _VALUE = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")  # 5.5
 _REASON = re.compile(r"[\t -~\x80-\uffff]*")  # RFC 9112, 4
 _BODILESS = frozenset({204, 304})
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_LENGTHS = ("content-length", "transfer-encoding")
+_FRAMING = frozenset(name.encode() for name in _LENGTHS)
 _LONG = 4096  # half of what aiohttp takes in a line of the head
 _MANY = 64  # half of the lines that it takes
 _UNLIMITED = 2**24
@@ -55,7 +59,7 @@ class Answer:
     body: bytes
     response_class: Callable[..., Any] | None
     _needs: dict[str, Any] | None = None
-    _plans: dict[bool, _Plan] = field(default_factory=dict)  # by whether there is a body
+    _wire: _Wire | None = None
 
     @classmethod
     def of(cls, result: Any) -> Answer:
@@ -123,40 +127,50 @@ class Answer:
             url: of the request.
             headers: what the app passed, and its session.
         """
-        has_body = method != "HEAD"
-        plan = self._plans.get(has_body)
-        if plan is None:
-            plan = self._plans[has_body] = _Plan(self, has_body=has_body)
-        info = RequestInfo(url, self.method, _proxied(headers), url)
-
-        def dress(cls: Callable[..., Any]) -> Callable[..., Any]:
-            own: Any = self.response_class or cls
-            made = telling(own, self) if plan.told else own
-
-            def make(*args: Any, **kwargs: Any) -> Any:
-                kwargs["request_info"] = info
-                return made(*args, **kwargs)
-
-            return make
-
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = _Wire.of(self)
+        info = self._info(url, headers)
         # How long its body is may not be true, if the app says it itself.
-        early = bool(headers) and not _FRAMING.isdisjoint(map(str.lower, info.headers))
-        return Deliver(plan.status, plan.bytes, dress, early)
+        early = bool(headers) and any(name in info.headers for name in _LENGTHS)
+        return Deliver(wire.status, wire.data_for(method), self._maker(info), early)
 
-    def deliver_told(self, url: URL, headers: Any) -> Deliver:
+    def deliver_late(self, method: str) -> Deliver:
+        """Return the action for a request whose response is made, and can be told nothing."""
+        wire = _Wire.of(self, framed=False)
+        return Deliver(wire.status, wire.data_for(method))
+
+    def deliver_bare(self, url: URL, headers: Any) -> Deliver:
         """Return the action that gives this answer to a request which stands for another.
 
         Args:
             url: of the request that the app made.
             headers: of that request.
         """
-        info = RequestInfo(url, self.method, _proxied(headers), url)
-        told = telling(self.response_class or ClientResponse, self)
+        return Deliver(200, _BARE + self.body, self._maker(self._info(url, headers)))
 
-        def make(_method: str, _url: URL, **kwargs: Any) -> Any:
-            return told(self.method, url, **{**kwargs, "request_info": info})
+    def _info(self, url: URL, headers: Any) -> RequestInfo:
+        return RequestInfo(url, self.method, _proxied(headers), url)
 
-        return Deliver(200, b"HTTP/1.1 200 OK\r\n\r\n" + self.body, lambda _: make)
+    def _maker(self, info: RequestInfo) -> Callable[..., Any]:
+        """Return what makes aiohttp's response, which then says what was registered."""
+
+        def make(cls: Callable[..., Any], method: str, _: URL, **kwargs: Any) -> Any:
+            kwargs["request_info"] = info
+            response = (self.response_class or cls)(method, info.url, **kwargs)
+
+            async def start(connection: Any) -> Any:
+                del response.start  # aiohttp's own is behind it
+                headers = response._cache["headers"] = self.headers.copy()  # the app may change it
+                await response.start(connection)
+                response.status, response.reason = self.status, self.reason
+                response._headers, response._raw_headers = headers, self.raw_headers
+                return response
+
+            response.start = start
+            return response
+
+        return make
 
 
 _NONE: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
@@ -171,79 +185,50 @@ def _proxied(headers: Any) -> CIMultiDictProxy[str]:
         return _NONE
 
 
-class _Plan:
-    """What of an answer goes on the wire, and whether that is all of it."""
-
-    def __init__(self, answer: Answer, *, has_body: bool) -> None:
-        self.told = False
-        self.status = self._status(answer)
-        reason = self._reason(answer.reason)
-        lines, body = self._framed(answer, has_body=has_body)
-        head = _head(self.status, reason, lines)
-        self.told = self.told or not head.is_whole
-        self.bytes = b"%b\r\n%b" % (head.bytes, body)
-
-    def _status(self, answer: Answer) -> int:
-        status = answer.status
-        is_status = isinstance(status, int) and 200 <= status <= 999
-        if is_status and not (answer.body and status in _BODILESS):
-            return int(status)
-        self.told = True
-        return 200
-
-    def _reason(self, reason: Any) -> str:
-        if isinstance(reason, str) and _REASON.fullmatch(reason) and reason.strip() == reason:
-            return reason
-        self.told = True
-        return ""
-
-    def _framed(self, answer: Answer, *, has_body: bool) -> tuple[RawHeaders, bytes]:
-        """Return the lines and the body as they go together."""
-        body = answer.body if has_body else b""
-        if len(answer.raw_headers) == 1:
-            return answer.raw_headers, body
-        codings = answer.headers.getall(hdrs.TRANSFER_ENCODING, [])
-        lengths = answer.headers.getall(hdrs.CONTENT_LENGTH, [])
-        if not codings and (not lengths or lengths == [str(len(body))]):
-            return answer.raw_headers, body
-        if [coding.lower() for coding in codings] == ["chunked"] and not lengths and has_body:
-            return answer.raw_headers, _chunked(body)
-        if not has_body and not codings and len(lengths) == 1 and lengths[0].isdecimal():
-            return answer.raw_headers, body
-        self.told = True
-        lines = tuple(
-            line for line in answer.raw_headers if line[0].lower().decode() not in _FRAMING
-        )
-        return lines, body
+_BARE = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
-class _Head(NamedTuple):
-    bytes: bytes
-    is_whole: bool  # it says all that it should
+class _Wire(NamedTuple):
+    """What of an answer goes on the wire."""
+
+    status: int
+    head: bytes
+    whole: bytes
+
+    @classmethod
+    def of(cls, answer: Answer, *, framed: bool = True) -> _Wire:
+        """Encode an answer, by default with a head that says how long the body is."""
+        status = _status(answer.status)
+        # Behind these aiohttp reads no body, and has one stream for all of them.
+        is_other = status in _BODILESS and bool(framed or answer.body)
+        lines = [line for line in answer.raw_headers if line[0].lower() not in _FRAMING]
+        if framed:
+            lines.append((b"Content-Length", b"%d" % len(answer.body)))
+        head = _head(200 if is_other else status, _reason(answer.reason), tuple(lines))
+        return cls(status, head, head + answer.body)
+
+    def data_for(self, method: str) -> bytes:
+        """Return what goes to a request of this method."""
+        return self.head if method == hdrs.METH_HEAD else self.whole
+
+
+def _status(status: Any) -> int:
+    return int(status) if isinstance(status, int) and 200 <= status <= 999 else 200
+
+
+def _reason(reason: Any) -> str:
+    is_reason = isinstance(reason, str) and _REASON.fullmatch(reason)
+    return reason.strip() if is_reason else ""
 
 
 @lru_cache(256)  # most answers of a suite have one of a few heads
-def _head(status: int, reason: str, lines: RawHeaders) -> _Head:
-    head, is_whole = [f"HTTP/1.1 {status} {reason}".encode()], True
+def _head(status: int, reason: str, lines: RawHeaders) -> bytes:
+    head = [f"HTTP/1.1 {status} {reason}".encode()]
     for name, value in lines:
-        line, says_all = _line(name, value)
-        is_whole = is_whole and says_all
-        if line is not None:
-            head.append(line)
-    return _Head(b"\r\n".join([*head, b""]), is_whole)
-
-
-def _line(name: bytes, value: bytes) -> tuple[bytes | None, bool]:
-    """Return a line of a head, if it can be one, and whether it says all that it should."""
-    carried = value.strip(b" \t")
-    if not _NAME.fullmatch(name) or not _VALUE.fullmatch(carried):
-        return None, False
-    return b"%b: %b" % (name, carried), carried == value
-
-
-def _chunked(body: bytes) -> bytes:
-    last = b"0\r\n\r\n"
-    return b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
+        carried = value.strip(b" \t")
+        if _NAME.fullmatch(name) and _VALUE.fullmatch(carried):
+            head.append(b"%b: %b" % (name, carried))
+    return b"\r\n".join([*head, b"", b""])
 
 
 def body_of(result: Any) -> Any:
@@ -261,32 +246,3 @@ def phrase(status: Any) -> str:
         return http.RESPONSES[status][0]
     except (IndexError, KeyError, TypeError):
         return ""
-
-
-def telling(cls: Any, answer: Answer) -> Any:
-    """Return a subclass of a response class that says what HTTP could not carry."""
-    own_headers = CIMultiDict(answer.headers)  # which the app may change
-
-    class Told(cls):  # type: ignore[misc]
-        async def start(self, connection: Any) -> Any:
-            await super().start(connection)
-            self.status = answer.status
-            self.reason = answer.reason
-            return self
-
-        @property
-        def headers(self) -> CIMultiDict[str]:
-            return own_headers
-
-        @property
-        def raw_headers(self) -> RawHeaders:
-            return answer.raw_headers
-
-        @property
-        def content_length(self) -> int | None:
-            length = own_headers.get(hdrs.CONTENT_LENGTH, "")
-            return int(length) if length.isdecimal() else None
-
-    for name in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Told, name, getattr(cls, name))
-    return Told

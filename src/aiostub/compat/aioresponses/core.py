@@ -93,7 +93,10 @@ __all__ = [
 
 _NO_MATCH = Match({})
 _ATOMS = frozenset({bool, bytes, float, int, str, type(None)})
-_OF_THE_BODY = ("data", "json", "compress", "chunked", "expect100")
+# The parameters are in the URL, and no end of a body must be cut off.
+_NEVER_SENT = frozenset({"params", "read_until_eof"})
+# The body of a call, unless somebody looks at it on its way: it is left for the test to see.
+_NOT_SEEN = _NEVER_SENT | {"data", "json", "compress", "chunked", "expect100"}
 # What stands in the log of the stub; the answers themselves are not its routes.
 _EVERYTHING = _Pattern.build(None, ANY)
 _HERE = Place(__file__, 1)
@@ -172,7 +175,8 @@ class RequestMatch(Findable):
 
     def match_str(self, url: URL) -> bool:
         """Tell whether this is the URL."""
-        return bool(self.url_or_pattern == url)
+        own = self.url_or_pattern  # which yarl keeps: most times it is the same object
+        return own is url or bool(own == url)
 
     def match_regexp(self, url: URL) -> bool:
         """Tell whether the pattern matches from the beginning of the URL."""
@@ -725,12 +729,10 @@ class aioresponses:  # noqa: N801 - its users know it by this name
 
     def _for_aiohttp(self, call: _Call, answer: Answer) -> dict[str, Any]:
         """Return the arguments with which a call goes on through aiohttp's client."""
-        kwargs = {**call.kwargs, "raise_for_status": False}
-        kwargs.pop("params", None)  # they are in the URL
-        kwargs.pop("read_until_eof", None)  # which must not cut an empty body off
-        if not (interception.is_watched(call.session, kwargs) and is_plain(kwargs.get("data"))):
-            for name in _OF_THE_BODY:  # which nobody would see, and is left for the test to see
-                kwargs.pop(name, None)
+        seen = interception.is_watched(call.session, call.kwargs)
+        left_out = _NEVER_SENT if seen and is_plain(call.kwargs.get("data")) else _NOT_SEEN
+        kwargs = {name: value for name, value in call.kwargs.items() if name not in left_out}
+        kwargs["raise_for_status"] = False
         if answer.needs:
             kwargs.update((n, value) for n, value in answer.needs.items() if n in _NAMES_TAKEN)
         return kwargs
@@ -738,7 +740,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     async def _stand_in(self, answer: Answer, url: URL, kwargs: dict[str, Any]) -> ClientResponse:
         call = _Call(None, None)
         call.mock, call.url, call.kwargs = self, url, kwargs
-        call.prepared = answer.deliver_told(url, kwargs.get("headers"))
+        call.prepared = answer.deliver_bare(url, kwargs.get("headers"))
         token = _call.set(call)
         try:
             return await stand_in(self._stub, answer, url, kwargs, original=_original())
@@ -818,7 +820,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             except BaseException as error:
                 call.failure = error
                 raise
-            return self._deliver(call, answer, request.method, request.url)
+            call.methods.append(answer.method)
+            return answer.deliver_late(request.method)
 
         return Ask(ask, early=False, names=())
 
@@ -836,7 +839,8 @@ class _Dialect:
     async def call(
         self, session: ClientSession, method: str, url: Any, kwargs: dict[str, Any], way: Way
     ) -> ClientResponse:
-        for name in kwargs.keys() - _NAMES_TAKEN:
+        if not _NAMES_TAKEN.issuperset(kwargs):
+            name = next(name for name in kwargs if name not in _NAMES_TAKEN)
             raise TypeError(f"got an unexpected keyword argument {name!r}")
         token = _call.set(_Call(session, way))
         try:
