@@ -14,8 +14,8 @@ Rules of the file:
 
 aiohttp's private names used here besides, and why:
 
-- ``ClientSession._build_url``, ``_prepare_headers``, ``_raise_for_status``, ``_middlewares``: for a
-  dialect that shows what a session makes of its arguments.
+- ``ClientSession._base_url``, ``_build_url``, ``_prepare_headers``, ``_raise_for_status``,
+  ``_middlewares``: for a dialect that shows what a session makes of its arguments.
 - ``ClientSession._loop``: whether a session is at home in the loop that runs.
 """
 
@@ -185,12 +185,16 @@ def _speak(
     """Let the innermost dialect take a client call."""
     for depth, registry in enumerate(registries):
         if registry.dialect is not None:
-            outer = registries[depth + 1 :]
-            speaks = _have_dialect(outer)
-            outwards = functools.partial(_speak, outer, onwards) if speaks else None
-            way = Way(onwards, outwards, depth == 0)
+            way = Way(onwards, registries[depth + 1 :], depth == 0)
             return registry.dialect.call(session, method, url, kwargs, way)
     return onwards(session, method, url, **kwargs)
+
+
+def outwards(way: Way) -> Callable[..., Awaitable[ClientResponse]] | None:
+    """Return the dialect outside of the one that takes a client call, if there is one."""
+    if all(each.dialect is None for each in way.outer):
+        return None
+    return functools.partial(_speak, way.outer, way.onwards)
 
 
 def address_of(session: ClientSession, url: Any) -> URL:
@@ -224,8 +228,7 @@ def is_at_home(session: Any, url: URL) -> bool:
     connector, loop = session.connector, asyncio.get_running_loop()
     if not isinstance(connector, BaseConnector) or connector._loop is not loop:
         return False
-    built = session._build_url(url)
-    return session._loop is loop and (built is url or built == url)
+    return session._loop is loop and (session._base_url is None or session._build_url(url) == url)
 
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:

@@ -77,7 +77,7 @@ class Way(NamedTuple):
     """How a client call goes on behind a dialect."""
 
     onwards: Callable[..., Awaitable[ClientResponse]]  # aiohttp's own, to the boundary
-    outwards: Callable[..., Awaitable[ClientResponse]] | None  # the dialect outside of this one
+    outer: Sequence[Registry]  # of the stubs that were started before
     is_innermost: bool  # no other stub is asked first
 
 

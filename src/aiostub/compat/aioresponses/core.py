@@ -20,7 +20,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import (
     ClientConnectionError,
@@ -249,12 +249,11 @@ class RequestMatch(Findable):
         return await aioresponses()._stand_in(Answer.of(result), url, kwargs)
 
 
-class _Found(NamedTuple):
-    """What answers a request, and the answer unless it has to be asked."""
+class _Asked(NamedTuple):
+    """What has to be asked for the answer to a request."""
 
     key: str
     matcher: RequestMatch
-    answer: Answer | None
 
 
 _MATCH = RequestMatch.match
@@ -599,8 +598,10 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if orig_self.headers:
             kwargs["headers"] = interception.headers_of(orig_self, kwargs.get("headers"))
         params = kwargs.get("params")
-        url = normalize_url(merge_params(asked, params) if params else asked)
-        if self._passes(url):
+        url = merge_params(asked, params) if params else asked
+        if url.raw_query_string:
+            url = normalize_url(url)
+        if self._passthrough and self._passes(url):
             return await self._pass_through(orig_self, method, str(asked), kwargs)
         self._record(method, url, args, kwargs)
         response = await self.match(method, url, **kwargs)
@@ -617,7 +618,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         return response
 
     def _passes(self, url: URL) -> bool:
-        return bool(self._passthrough) and str(url).startswith(tuple(self._passthrough))
+        return str(url).startswith(tuple(self._passthrough))
 
     def _record(self, method: str, url: URL, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         call = self._build_request_call(method, *args, **kwargs)
@@ -652,24 +653,25 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if taken is None:
             return None
         kwargs = {"allow_redirects": allow_redirects, **kwargs}
-        answer = taken.answer or await self._ask(taken, url, kwargs)
+        answer = taken if isinstance(taken, Answer) else await self._ask(taken, url, kwargs)
         call = _call.get() or _Call(None, None)
         call.kwargs = kwargs
         call.url = url
         return await self._answer(call, answer, method)
 
-    def _take(self, method: str, url: URL) -> _Found | None:
-        """Find what answers a request: use it up, or reserve one use of what has to be asked."""
+    def _take(self, method: str, url: URL) -> Answer | _Asked | None:
+        """Use up what answers a request, or reserve one use of what has to be asked."""
         with self._lock:
             for key in self._those_for(method, url):
                 matcher = self._matches[key]
-                if matcher.match(method, url) and not matcher.is_spoken_for:
-                    if matcher.is_plain:
-                        found = _Found(key, matcher, matcher.answer())
-                        self._use(key, matcher)
-                        return found
+                if not matcher.match(method, url) or matcher.is_spoken_for:
+                    continue
+                if not matcher.is_plain:
                     matcher.pending += 1
-                    return _Found(key, matcher, None)
+                    return _Asked(key, matcher)
+                answer = matcher.answer()
+                self._use(key, matcher)
+                return answer
         return None
 
     def _those_for(self, method: str, url: URL) -> Iterable[str]:
@@ -679,14 +681,15 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             return matches.found(method, url)
         return matches
 
-    async def _ask(self, found: _Found, url: URL, kwargs: dict[str, Any]) -> Answer:
+    async def _ask(self, asked: _Asked, url: URL, kwargs: dict[str, Any]) -> Answer:
         """Ask what was registered for the answer; a callback that raises is not used up."""
-        key, matcher, _ = found
+        key, matcher = asked
         try:
             result = await matcher.ask(url, **kwargs)
             failed = self.is_exception(result)
             answer = None if failed else Answer.of(result)
-            self._use(key, matcher)
+            with self._lock:
+                self._use(key, matcher)
         finally:
             matcher.pending -= 1
         if answer is None:
@@ -694,19 +697,18 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         return answer
 
     def _use(self, key: str, matcher: RequestMatch) -> None:
-        with self._lock:
-            if matcher.repeat is True:
+        if matcher.repeat is True:
+            return
+        if not isinstance(matcher.repeat, bool):
+            matcher.repeat -= 1
+            if matcher.repeat != 0:
                 return
-            if not isinstance(matcher.repeat, bool):
-                matcher.repeat -= 1
-                if matcher.repeat != 0:
-                    return
-            self._matches.pop(key, None)
+        self._matches.pop(key, None)
 
     async def _answer(self, call: _Call, answer: Answer, method: str) -> ClientResponse:
         """Let an answer go through aiohttp's client."""
         response: ClientResponse | None = None
-        url = cast("URL", call.url)
+        url: Any = call.url
         if answer.fits(method.upper()) and interception.is_at_home(call.session, url):
             assert call.way is not None
             call.mock, call.prepared = self, self._deliver(call, answer, method, url)
@@ -722,9 +724,9 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if response is None:
             call.methods = [answer.method]
             response = await self._stand_in(answer, url, call.kwargs)
-        newest_first = (response, *response.history[::-1])
-        for each, told in zip(newest_first, reversed(call.methods), strict=False):
-            each.method = told
+        response.method = call.methods.pop()
+        for hop, told in zip(reversed(response.history), reversed(call.methods), strict=False):
+            hop.method = told
         return response
 
     def _for_aiohttp(self, call: _Call, answer: Answer) -> dict[str, Any]:
@@ -755,7 +757,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
     ) -> ClientResponse:
         call = _call.get()
         way = None if call is None else call.way
-        if self.passthrough_unmatched or (way is not None and way.outwards is not None):
+        if self.passthrough_unmatched or (way is not None and interception.outwards(way)):
             return await self._pass_through(session, method, asked, kwargs)
         if call is None or way is None or way.is_innermost:
             raise refused(method, url)
@@ -773,9 +775,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         assert call is not None
         assert call.way is not None
         call.mock = self
-        if call.way.outwards is not None:
-            return await call.way.outwards(session, method, url, **kwargs)
-        return await call.way.onwards(session, method, url, **kwargs)
+        further = interception.outwards(call.way) or call.way.onwards
+        return await further(session, method, url, **kwargs)
 
     # At the network boundary.
 
@@ -809,8 +810,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         )
         if taken is None and (self.passthrough_unmatched or self._passes(request.url)):
             return LetThrough()
-        if taken is not None and taken.answer is not None:
-            return self._deliver(call, taken.answer, request.method, request.url)
+        if isinstance(taken, Answer):
+            return self._deliver(call, taken, request.method, request.url)
 
         async def ask(_: Request) -> Deliver:
             try:
