@@ -1,8 +1,10 @@
 """What `aiostub.compat.aioresponses` does where aioresponses has no answer, or another."""
 
 import asyncio
+import gzip
 import inspect
 import io
+import random
 import unittest
 from unittest.mock import Mock, patch
 
@@ -361,6 +363,33 @@ async def test_a_long_answer_left_unread():
             response = await asyncio.wait_for(session.get("http://x.test/stub"), 5)
             assert await response.text() == "stub"
             assert [len(await response.read()) for response in unread] == [500_000, 500_000]
+
+
+async def test_a_long_body_is_held_once():
+    """What the app reads is what was registered."""
+    body = b"x" * 100_000
+    with aioresponses() as mock:
+        mock.get(URL, body=body)
+        mock.head(URL, status=302, headers={"Location": URL})
+        mock.head(URL, body=body)
+        async with aiohttp.ClientSession() as session:
+            assert body is await (await session.get(URL)).read()
+            async with session.head(URL, allow_redirects=True) as response:
+                assert await response.read() == b""
+
+
+async def test_a_long_body_that_is_unpacked():
+    """All of it is there, and the connection is kept, though aiohttp reads it bit by bit."""
+    trace, counted = reused()
+    plain = random.Random(0).randbytes(1_000_000)
+    with aioresponses() as mock:
+        mock.get(URL, body=gzip.compress(plain), headers={"Content-Encoding": "gzip"}, repeat=True)
+        async with aiohttp.ClientSession(trace_configs=[trace]) as session:
+            for _ in range(2):
+                response = await session.get(URL)
+                assert response.closed
+                assert await response.read() == plain
+    assert counted == {"made": 1, "used again": 1}
 
 
 @pytest.mark.parametrize("whose", ["session", "mock"])

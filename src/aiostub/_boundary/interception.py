@@ -169,18 +169,18 @@ def _wrap_in_dialects(original: Callable[..., Any], patch: Patch) -> Callable[..
         self: ClientSession, method: str, str_or_url: Any, **kwargs: Any
     ) -> ClientResponse:
         registries = _stack if patch.active else ()
-        return await _speak(registries, original, self, method, str_or_url, **kwargs)
+        return await _speak(registries, original, self, method, str_or_url, kwargs)
 
     return _request
 
 
-def _speak(
+def _speak(  # noqa: PLR0917 - what aiohttp passes, behind what we need
     registries: Sequence[Registry],
     onwards: Callable[..., Awaitable[ClientResponse]],
     session: ClientSession,
     method: str,
     url: Any,
-    **kwargs: Any,
+    kwargs: dict[str, Any],
 ) -> Awaitable[ClientResponse]:
     """Let the innermost dialect take a client call."""
     for depth, registry in enumerate(registries):
@@ -194,7 +194,9 @@ def outwards(way: Way) -> Callable[..., Awaitable[ClientResponse]] | None:
     """Return the dialect outside of the one that takes a client call, if there is one."""
     if all(each.dialect is None for each in way.outer):
         return None
-    return functools.partial(_speak, way.outer, way.onwards)
+    return lambda session, method, url, **kwargs: _speak(
+        way.outer, way.onwards, session, method, url, kwargs
+    )
 
 
 def address_of(session: ClientSession, url: Any) -> URL:

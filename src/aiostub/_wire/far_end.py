@@ -9,6 +9,7 @@ aiohttp's private names used here, and why:
 - ``aiohttp.http_parser.HttpRequestParser`` and ``HttpRequestParserPy``: the C parser takes only
   the methods that llhttp knows, the one in Python takes any.
 - ``ResponseHandler._payload`` and ``StreamReader._size``: whether the client has read what it got.
+- ``BaseProtocol._reading_paused``: whether it would take more than it has parsed.
 """
 
 from __future__ import annotations
@@ -567,10 +568,12 @@ class FarEnd(BaseProtocol):
             data: of the answer.
             keep: whether the connection may be kept; if not, this is the end of it.
         """
+        client = self.client
         self.wire.hand_over(data)
-        content = self.client._payload
-        has_all = content is not None and content.is_eof()
-        if not keep or not has_all or not self.wire.peer.is_reading():
+        while client._reading_paused and client.is_connected():  # however long it is
+            client.resume_reading()
+        content = client._payload
+        if not keep or content is None or not content.is_eof():
             self._reader = None
             self.wire.end()
 

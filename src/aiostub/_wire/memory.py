@@ -183,8 +183,11 @@ class MemoryTransport(asyncio.Transport):
 
         The other end must expect that: it gets them in the midst of what it does.
         """
-        if not self._closing:
-            self.peer._receive_at_once(data)
+        peer = self.peer
+        peer._inbox.append(data)
+        while peer._inbox and not peer._closing:
+            peer._hand_on(peer._inbox.popleft())
+        peer._inbox_size = 0
 
     def end(self) -> None:
         """Close both ends inside of this very call; the other end must expect that, too."""
@@ -193,12 +196,6 @@ class MemoryTransport(asyncio.Transport):
             each._lose(None)
 
     # The side of the other end.
-
-    def _receive_at_once(self, data: bytes) -> None:
-        self._inbox.append(data)
-        while self._inbox and not self._closing:
-            self._hand_on(self._inbox.popleft())
-        self._inbox_size = 0
 
     def _receive(self, data: bytes) -> None:
         if self._closing:

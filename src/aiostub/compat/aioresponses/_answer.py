@@ -9,6 +9,7 @@ Rules of the file:
 aiohttp's private names used here, and why:
 
 - ``ClientResponse._headers``, ``_raw_headers``, ``_cache``: to tell it.
+- ``StreamReader._buffer``: to hold a long body once.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _BODILESS = frozenset({204, 304})
 _LENGTHS = ("content-length", "transfer-encoding")
 _FRAMING = frozenset(name.encode() for name in _LENGTHS)
 _LONG = 4096  # half of what aiohttp takes in a line of the head
+_MUCH = 2**16  # in a body
 _MANY = 64  # half of the lines that it takes
 _UNLIMITED = 2**24
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -165,12 +167,23 @@ class Answer:
                 await response.start(connection)
                 response.status, response.reason = self.status, self.reason
                 response._headers, response._raw_headers = headers, self.raw_headers
+                if len(self.body) > _MUCH:
+                    self._share_body(response.content)
                 return response
 
             response.start = start
             return response
 
         return make
+
+    def _share_body(self, content: Any) -> None:
+        """Let the app read the very bytes that were registered, and not a copy.
+
+        To compare a megabyte takes 20 µs, and to hold it in memory of its own 400.
+        """
+        read: Any = getattr(content, "_buffer", ())
+        if len(read) == 1 and read[0] == self.body:
+            read[0] = self.body
 
 
 _NONE: CIMultiDictProxy[str] = CIMultiDictProxy(CIMultiDict())
