@@ -39,7 +39,7 @@ class Deliver(NamedTuple):
 
     status: int
     data: bytes
-    make: Callable[..., Any] | None = None  # makes the response, of the class that it gets first
+    make: Callable[..., Any]  # the response, of the class that it gets first
     early: bool = False  # wait for the head of the request only
 
     def __str__(self) -> str:
@@ -61,6 +61,7 @@ class Ask(Value):
     callback: Callable[..., Any]
     early: bool
     names: Container[str]  # of the path parameters that it takes
+    make: Callable[..., Any] | None = None  # as that of what it delivers, if it does
 
     def __str__(self) -> str:
         return f"handle({name_of(self.callback)})"

@@ -192,7 +192,7 @@ def _speak(  # noqa: PLR0917 - what aiohttp passes, behind what we need
 
 def outwards(way: Way) -> Callable[..., Awaitable[ClientResponse]] | None:
     """Return the dialect outside of the one that takes a client call, if there is one."""
-    if all(each.dialect is None for each in way.outer):
+    if not _have_dialect(way.outer):
         return None
     return lambda session, method, url, **kwargs: _speak(
         way.outer, way.onwards, session, method, url, kwargs

@@ -24,7 +24,7 @@ import asyncio
 import logging
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -252,8 +252,7 @@ class ClientExchange(Exchange):
         req = self.client_request
         return type(req) is ClientRequest and type(req.body) in _VERBATIM and not req.compress
 
-    def _dress(self, delivery: Deliver) -> None:
-        make: Any = delivery.make
+    def _dress(self, make: Callable[..., Any]) -> None:
         made: Any = partial(make, self.client_request.response_class)
         self.client_request.response_class = made
 

@@ -210,10 +210,10 @@ class Exchange(abc.ABC):
         action = self.action
         if isinstance(action, Fail) and action.failure.attempts != 1:
             self._let_resend_meet_it()
-        elif isinstance(action, Deliver):
-            self._dress(action)
+        elif isinstance(action, (Deliver, Ask)) and action.make is not None:
+            self._dress(action.make)
 
-    def _dress(self, _: Deliver) -> None:  # noqa: B027 - who is on a socket sees bytes alone
+    def _dress(self, _: Callable[..., Any]) -> None:  # noqa: B027 - who is on a socket sees bytes alone
         """Let the client see a response of the kind that a dialect promises."""
 
     def _log(self, route: Route | None) -> None:

@@ -17,7 +17,6 @@ from yarl import URL
 
 if TYPE_CHECKING:
     from aiostub._stub import Stub
-    from aiostub.compat.aioresponses._answer import Answer
 
 _ANYWHERE = URL("http://stand-in.invalid/")
 _THEIRS = frozenset({"aiohttp.client_middlewares", "aiosignal", "aiohttp.tracing"})
@@ -55,7 +54,6 @@ def _came_through(traceback: TracebackType | None) -> bool:
 
 async def stand_in(
     stub: Stub,
-    answer: Answer,
     url: URL,
     kwargs: dict[str, Any],
     *,
@@ -65,7 +63,6 @@ async def stand_in(
 
     Args:
         stub: the one that answers.
-        answer: what it answers.
         url: of the call.
         kwargs: of the call; its redirects are followed if it says so.
         original: aiohttp's own ``ClientSession._request``.
@@ -73,11 +70,7 @@ async def stand_in(
     redirects = {
         name: kwargs[name] for name in ("allow_redirects", "max_redirects") if name in kwargs
     }
-    session = ClientSession(
-        connector=stub.connector(),
-        cookie_jar=DummyCookieJar(),
-        auto_decompress=answer.is_encoded,
-    )
+    session = ClientSession(connector=stub.connector(), cookie_jar=DummyCookieJar())
     try:
         response: ClientResponse = await original(session, "GET", _sendable(url), **redirects)
     finally:

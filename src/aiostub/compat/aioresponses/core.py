@@ -42,7 +42,7 @@ from aiostub._matching.verdict import Match
 from aiostub._routing.route import Place
 from aiostub._routing.router import Choice, NoAnswer, Taken
 from aiostub._stub import Stub
-from aiostub.compat.aioresponses._answer import Answer, body_of, phrase
+from aiostub.compat.aioresponses._answer import Answer, Telling, body_of, phrase
 from aiostub.compat.aioresponses._decorator import decorate, decorate_class
 from aiostub.compat.aioresponses._matches import Containing, Exact, Findable, Matches
 from aiostub.compat.aioresponses._stand_in import is_no_way, is_plain, is_refusal, stand_in
@@ -93,8 +93,7 @@ __all__ = [
 
 _NO_MATCH = Match({})
 _ATOMS = frozenset({bool, bytes, float, int, str, type(None)})
-# The parameters are in the URL, and no end of a body must be cut off.
-_NEVER_SENT = frozenset({"params", "read_until_eof"})
+_NEVER_SENT = frozenset({"params"})  # they are in the URL
 # The body of a call, unless somebody looks at it on its way: it is left for the test to see.
 _NOT_SEEN = _NEVER_SENT | {"data", "json", "compress", "chunked", "expect100"}
 # What stands in the log of the stub; the answers themselves are not its routes.
@@ -304,6 +303,13 @@ class _Call:
         self.asked = 0  # how many requests have come to the boundary
         self.failure: BaseException | None = None  # what one of them met there
         self.methods: list[str] = []  # what each response says of its request
+
+    def told(self, response: ClientResponse) -> ClientResponse:
+        """Let the last response, and those before it, say the methods that were registered."""
+        response.method = self.methods.pop()
+        for hop, told in zip(reversed(response.history), reversed(self.methods), strict=False):
+            hop.method = told
+        return response
 
     def raise_failure(self, error: BaseException) -> None:
         """Raise what was registered, if aiohttp has made another exception of it."""
@@ -722,12 +728,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                 if call.asked > 1 or not is_refusal(error):
                     raise
         if response is None:
-            call.methods = [answer.method]
-            response = await self._stand_in(answer, url, call.kwargs)
-        response.method = call.methods.pop()
-        for hop, told in zip(reversed(response.history), reversed(call.methods), strict=False):
-            hop.method = told
-        return response
+            return await self._stand_in(answer, url, call.kwargs)
+        return call.told(response)
 
     def _for_aiohttp(self, call: _Call, answer: Answer) -> dict[str, Any]:
         """Return the arguments with which a call goes on through aiohttp's client."""
@@ -735,22 +737,23 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         left_out = _NEVER_SENT if seen and is_plain(call.kwargs.get("data")) else _NOT_SEEN
         kwargs = {name: value for name, value in call.kwargs.items() if name not in left_out}
         kwargs["raise_for_status"] = False
-        if answer.needs:
-            kwargs.update((n, value) for n, value in answer.needs.items() if n in _NAMES_TAKEN)
+        if answer.redirects and hdrs.LOCATION not in answer.headers:
+            kwargs["allow_redirects"] = False
         return kwargs
 
     async def _stand_in(self, answer: Answer, url: URL, kwargs: dict[str, Any]) -> ClientResponse:
         call = _Call(None, None)
         call.mock, call.url, call.kwargs = self, url, kwargs
-        call.prepared = answer.deliver_bare(url, kwargs.get("headers"))
+        call.prepared = self._deliver(call, answer, hdrs.METH_GET, url)
         token = _call.set(call)
         try:
-            return await stand_in(self._stub, answer, url, kwargs, original=_original())
+            response = await stand_in(self._stub, url, kwargs, original=_original())
         except BaseException as error:
             call.raise_failure(error)
             raise
         finally:
             _call.reset(token)
+        return call.told(response)
 
     async def _unmatched(
         self, session: Any, method: str, url: URL, asked: str, kwargs: dict[str, Any]
@@ -813,6 +816,8 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if isinstance(taken, Answer):
             return self._deliver(call, taken, request.method, request.url)
 
+        telling = Telling(request.url, request.method, call.kwargs.get("headers"))
+
         async def ask(_: Request) -> Deliver:
             try:
                 if taken is None:
@@ -822,13 +827,14 @@ class aioresponses:  # noqa: N801 - its users know it by this name
                 call.failure = error
                 raise
             call.methods.append(answer.method)
-            return answer.deliver_late(request.method)
+            return telling.deliver(answer, request.method)
 
-        return Ask(ask, early=False, names=())
+        return Ask(ask, early=False, names=(), make=telling.make)
 
     def _deliver(self, call: _Call, answer: Answer, method: str, url: URL) -> Deliver:
         call.methods.append(answer.method)
-        return answer.deliver(method.upper(), url, call.kwargs.get("headers"))
+        telling = Telling(url, answer.method, call.kwargs.get("headers"))
+        return telling.deliver(answer, method.upper())
 
 
 class _Dialect:
