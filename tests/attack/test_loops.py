@@ -33,7 +33,7 @@ def debugged():
     """Make a loop that looks closely."""
     loop = asyncio.new_event_loop()
     loop.set_debug(True)
-    loop.slow_callback_duration = 0.5
+    loop.slow_callback_duration = 5
     return loop
 
 
