@@ -39,14 +39,14 @@ class Ceiling(NamedTuple):
 
 
 CEILINGS = (
-    Ceiling("one request", OURS, FLOOR, 1.7, 2.3),
-    Ceiling("one request", OURS, SERVER, 0.85, 1.2),
+    Ceiling("one request", OURS, FLOOR, 1.5, 2.1),
+    Ceiling("one request", OURS, SERVER, 0.7, 1.0),
     Ceiling("one request", COMPAT, OURS, 1.15, 1.6),
-    Ceiling("whole test", OURS, FLOOR, 2.0, 2.9),
+    Ceiling("whole test", OURS, FLOOR, 1.8, 2.6),
     Ceiling("whole test", OURS, SERVER, 0.5, 0.9),
     Ceiling("whole test", COMPAT, OURS, 1.1, 1.5),
     Ceiling("1,000 mixed routes", OURS, FLOOR, 2.0, 3.0),
-    Ceiling("1,000 exact routes", OURS, FLOOR, 1.8, 2.7),
+    Ceiling("1,000 exact routes", OURS, FLOOR, 1.6, 2.4),
     Ceiling("1,000 exact routes", COMPAT, OURS, 1.2, 1.7),
     Ceiling("1,000 templates", OURS, FLOOR, 2.0, 3.0),
     Ceiling("1,000 regexes", OURS, FLOOR, 2.0, 3.0),
