@@ -431,7 +431,7 @@ def _handled_before_3_11() -> BaseException | None:
     return sys.exc_info()[1]
 
 
-_handled = getattr(sys, "exception", _handled_before_3_11)  # a tenth of the time
+_handled = getattr(sys, "exception", _handled_before_3_11)  # a sixth of the time
 
 
 def _share_body(response: ClientResponse | None, sent: bytes | None) -> None:
