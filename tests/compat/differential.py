@@ -91,7 +91,8 @@ class Teller:
 
     def say(self, *what):
         """Write a line down."""
-        self.said.append(" ".join(str(part) for part in what))
+        # Not str(): of an IntEnum, CPython 3.10 writes the name.
+        self.said.append(" ".join(f"{part}" for part in what))
 
     def error(self, error):
         """Write an exception down, with its text unless that is aiohttp's."""
