@@ -346,6 +346,10 @@ class FarEnd(BaseProtocol):
         self._kept, self.server, self._hear_client = self.server, None, None
         return True
 
+    def _leave_kept(self) -> None:
+        if self._kept is not None:
+            self._leave_server(None)
+
     def put_server_away(self) -> None:
         """Close the connection of a server that has nothing to do, before this call returns."""
         if (self.server or self._kept) is not None and self.is_idle:
@@ -387,8 +391,7 @@ class FarEnd(BaseProtocol):
             turn: the request.
             hear_client: told what comes after the request.
         """
-        if self._kept is not None:
-            self._leave_server(None)
+        self._leave_kept()
         self._side = side
         server.connection_made(cast("asyncio.Transport", side))
         if self._paused:
