@@ -324,8 +324,7 @@ class FarEnd(BaseProtocol):
         if self._reader is reader:
             if self.server is None:
                 self.wire.resume_reading()
-                if self._kept is not None:
-                    self._leave_server(None)
+                self._leave_kept()
             elif not self._stands_by():
                 # It may still have to read what the client said before it went.
                 self._loop.call_soon(self._leave_later, self.server)
