@@ -430,3 +430,37 @@ def test_a_template_is_found_beside_nearer_ones(template, url):
     request = Request("GET", sent, CIMultiDict(), body=b"", sent=True)
     choice = router.choose(request, canonical(sent))
     assert route is choice.route
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "http://a.test/x",
+        "http://a.test/{name}",
+        "/x",
+        re.compile(r"a\.test/x"),
+        re.compile(r"[a-z]$"),
+        ANY,
+    ],
+    ids=str,
+)
+def test_a_route_that_comes_later_is_found_for_a_url_that_was_looked_up(written):
+    """What the router remembers of a URL ends with the next route."""
+    router = Router(Log(), None)
+    request = Request("GET", URL("http://a.test/x"), CIMultiDict(), body=b"", sent=True)
+    place = canonical(request.url)
+    router.add(Pattern.build("POST", "http://a.test/{other}"), HERE).reply()
+    assert isinstance(router.choose(request, place), NoAnswer)
+    route = router.add(Pattern.build("GET", written), HERE).reply()
+    assert route is router.choose(request, place).route
+
+
+def test_many_urls_are_looked_up():
+    """More than the router remembers, and again."""
+    router = Router(Log(), None)
+    route = router.add(Pattern.build("GET", "http://a.test/{name}"), HERE).reply().always()
+    for name in [*range(600), *range(600)]:
+        request = Request("GET", URL(f"http://a.test/{name}"), CIMultiDict(), body=b"", sent=True)
+        chosen = router.choose(request, canonical(request.url))
+        assert (route, str(name)) == (chosen.route, chosen.match.path_params["name"])
+    assert len(router._index._found) <= 256

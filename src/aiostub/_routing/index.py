@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 by_order = attrgetter("order")
 _Origin = tuple[str | None, str | None, int | None]
+_MANY = 256  # URLs of a stub whose buckets are remembered
 
 
 class Bucket:
@@ -76,6 +77,12 @@ class Index:
         self._needles = Needles(Bucket)
         self._others = Bucket()
         self._all_exact = True
+        self._found: dict[URL, list[Bucket]] = {}  # what was looked up since the last route came
+
+    def insert(self, route: Route) -> None:
+        """Put a route into its bucket."""
+        self.bucket_of(route.pattern).insert(route)
+        self._found = {}  # a new one: another thread may be about to add to the old one
 
     def bucket_of(self, pattern: Pattern) -> Bucket:
         """Return the bucket in which the routes with such a pattern stand."""
@@ -111,6 +118,16 @@ class Index:
 
     def _find(self, canonical: Canonical, url: URL) -> list[Bucket]:
         """Return the buckets in which all routes stand that match a URL, and few others."""
+        known = self._found
+        found = known.get(url)  # a client asks for the same few URLs over and over
+        if found is None:
+            found = self._look_up(canonical, url)
+            if len(known) >= _MANY:
+                known.clear()
+            known[url] = found
+        return found
+
+    def _look_up(self, canonical: Canonical, url: URL) -> list[Bucket]:
         exact = self._exact.get(canonical)
         found = [] if exact is None else [exact]
         if self._places and (bucket := self._places.get(canonical[:4])):

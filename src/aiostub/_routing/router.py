@@ -93,7 +93,7 @@ class Router:
             self.routes.append(route)
         else:
             insort(self.routes, route, key=by_order)
-        self._index.bucket_of(route.pattern).insert(route)
+        self._index.insert(route)
 
     def clear(self) -> None:
         """Drop all routes."""
