@@ -201,8 +201,7 @@ class Exchange(abc.ABC):
             route = taken.route
             if taken.step is not None:
                 self.action = taken.step.action
-            if taken.match.path_params:
-                self.request = self.request.with_path_params(taken.match.path_params)
+            self.request._path_params = taken.match.path_params
         if isinstance(decision, PassThrough):
             self.action = LetThrough()
             self.call.passed_through = True
