@@ -140,6 +140,17 @@ class TestFacts:
         assert (request.url, request.headers, request.body) == (copy.url, copy.headers, copy.body)
         assert parsed_json(request) is parsed_json(copy)
 
+    def test_what_was_read_too_early_is_read_again(self):
+        """A handler may look at a body of which only the head has come."""
+        lines = CIMultiDict({"Content-Type": "application/json"})
+        request = Request("POST", URL("http://x.test/"), lines, body=b"0")
+        copy = request.with_path_params({"id": "7"})
+        assert ("0", 0, 0) == (request.text, parsed_json(request), parsed_json(copy))
+        request._arrived(CIMultiDictProxy(lines), b"[1]", 5)
+        assert ("[1]", [1]) == (request.text, parsed_json(request))
+        assert (True, True) == (request.sent, request.truncated)
+        assert (b"0", 0) == (copy.body, parsed_json(copy))
+
     def test_it_names_itself_in_one_line(self):
         """A request in a failing assertion can be told from others."""
         assert repr(made(method="GET", url="https://x.test/a?b=1")) == (

@@ -278,7 +278,7 @@ class Exchange(abc.ABC):
         self._stop_tasks()
 
     def _arrived(self, headers: Headers) -> None:
-        self.request.arrived(headers, b"".join(self._received), self._received_size)
+        self.request._arrived(headers, b"".join(self._received), self._received_size)
 
     def _go_on(self) -> None:
         """Answer as soon as what has arrived allows it."""

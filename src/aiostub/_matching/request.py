@@ -141,7 +141,7 @@ class Request:
         copy._views = self._known_views()
         return copy
 
-    def arrived(self, headers: Headers, body: bytes, size: int) -> None:
+    def _arrived(self, headers: Headers, body: bytes, size: int) -> None:
         """Note what is on the wire; *headers* will not change any more.
 
         *size* is that of all the body that has come, of which *body* is the beginning.
