@@ -9,11 +9,13 @@ import sys
 import pytest
 
 if importlib.util.find_spec("hypothesis"):
-    from hypothesis import settings
+    from hypothesis import HealthCheck, settings
 
-    # No deadline: the machine that runs this may be busy with something else.
-    settings.register_profile("dev", deadline=None)
-    settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+    # No clock rules: the machine that runs this may be busy with something else.
+    settings.register_profile("dev", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile(
+        "ci", settings.get_profile("dev"), derandomize=True, database=None, print_blob=True
+    )
     settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 # They need the `clients` dependency group, of which this is one: `make clients`.
