@@ -111,8 +111,6 @@ class ClientExchange(Exchange):
         self.queues = False  # for a connection
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
-        expect = req.headers.get("Expect")
-        self._waits_for_leave = expect is not None and expect.lower() == "100-continue"
         self.stopped: StubStateError | None = None  # its stub, while it was in flight
         headers = CIMultiDictProxy(req.headers)
         self.request = Request(req.method, req.url, headers, timeout, req.proxy, req._session)

@@ -78,6 +78,7 @@ class Exchange(abc.ABC):
     __slots__ = (
         "_answering",
         "_declined",
+        "_has_leave",
         "_log_of",
         "_over",
         "_received",
@@ -86,7 +87,6 @@ class Exchange(abc.ABC):
         "_tasks",
         "_tasks_stopped",
         "_waiting",
-        "_waits_for_leave",
         "action",
         "call",
         "decision",
@@ -110,7 +110,7 @@ class Exchange(abc.ABC):
         self.decision: Decision | None = None
         self.action: Action | None = None
         self._declined: tuple[Route, ...] = ()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] | None = None
         self._tasks_stopped = False
         self._received: list[bytes] = []
         self._received_size = 0  # of all that came, kept or not
@@ -118,7 +118,7 @@ class Exchange(abc.ABC):
         self._over = False
         self._replays = False  # it meets again what the call before it met
         self._log_of: Log | None = None
-        self._waits_for_leave = False  # the client asks before it sends the body
+        self._has_leave = False  # the client was told to send the body
         self._waiting: asyncio.Future[None] | None = None
 
     # What depends on who the client is.
@@ -286,10 +286,14 @@ class Exchange(abc.ABC):
             return
         if self.request.complete or self._needs_no_body():
             self._answer_soon()
-        elif self._waits_for_leave:
-            self._waits_for_leave = False
+        elif not self._has_leave and self._asks_for_leave():
+            self._has_leave = True
             assert self.far_end is not None
             self.far_end.write(_CONTINUE)
+
+    def _asks_for_leave(self) -> bool:
+        """Tell whether the client waits with the body until it is told to send it."""
+        return self.request.headers.get("Expect", "").lower() == "100-continue"
 
     def _needs_no_body(self) -> bool:
         """Tell whether the answer may begin before the request is complete."""
@@ -567,6 +571,7 @@ class Exchange(abc.ABC):
 
     def _spawn(self, work: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         task = self.loop.create_task(self._never_silent(work, *args))
+        self._tasks = self._tasks or set()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -606,7 +611,7 @@ class Exchange(abc.ABC):
 
     def _stop_tasks(self) -> None:
         self._tasks_stopped = True
-        for task in tuple(self._tasks):
+        for task in tuple(self._tasks or ()):
             task.cancel()
 
 

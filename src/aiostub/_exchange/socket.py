@@ -53,7 +53,6 @@ class SocketExchange(Exchange):
         super().__init__(registries)
         self.has_arrived = True
         self.far_end = far_end
-        self._waits_for_leave = message.headers.get("Expect", "").lower() == "100-continue"
         self.request = Request(message.method, url, message.headers, sent=True)
         self.call = Call(self.request, Origin(message.method, url), self.loop.time())
         self.registry.in_flight.add(self)
