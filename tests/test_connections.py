@@ -20,7 +20,6 @@ from real_server import real_server
 
 import aiostub
 from aiostub import StubStateError, _watch
-from aiostub._boundary import interception
 from aiostub._wire import far_end as _far_end
 
 SITE = "https://api.example.com"
@@ -516,6 +515,21 @@ async def test_the_log_does_not_keep_a_session_alive():
         gc.collect()
         assert alive() is None
         assert 200 == stub.calls.last.response.status
+
+
+async def test_a_connector_with_a_response_that_nobody_lets_go_is_given_back():
+    """The log still has the response, which has its session, as aiohttp has made it."""
+    async with aiostub.Stub() as stub:
+        stub.get(SITE).reply(stream=endless)
+        session = ClientSession()
+        alive = weakref.ref(session.connector)
+        await session.get(SITE)
+        await session.close()
+        del session
+        await turns()
+    gc.collect()
+    assert alive() is None
+    assert 200 == stub.calls.last.response.status
 
 
 async def test_a_stub_is_given_back(monkeypatch):
@@ -1148,11 +1162,7 @@ def test_idle_connections_of_another_thread_are_dropped_in_its_loop():
     async def app():
         async with ClientSession() as session:
             await fetch(session)
-            (memory,) = [
-                m
-                for m in list(interception.boundary._connectors.values())
-                if m._loop is asyncio.get_running_loop()
-            ]
+            memory = session.connector._aiostub_memory
             idle = [p for kept in memory._conns.values() for p, _ in kept]
             ready.set()
             await asyncio.to_thread(stopped.wait)

@@ -216,7 +216,7 @@ async def test_closing_it_closes_its_connections_in_memory(started):
         stub.start()
     async with injected(stub) as session:
         await text_of(session)
-        memory = interception.boundary._connectors[session.connector]
+        memory = session.connector._aiostub_memory
         wires = [far_end.wire for far_end in memory._far_ends]
         assert [False] == [wire.is_closing() for wire in wires]
     await asyncio.sleep(0)

@@ -60,6 +60,9 @@ _RESET = getattr(aiohttp, "ClientConnectionResetError", ConnectionResetError)
 _NO_LIMIT = float("inf")
 # As seen from the client, the server is in this process (RFC 1122, 3.2.1.3).
 _ADDRESS = "127.0.0.1"
+# Where a connector of the user's has its own: they are collected together, whatever leads from one
+# to the other.
+_MEMORY = "_aiostub_memory"
 
 
 class MemoryConnector(BaseConnector):
@@ -235,9 +238,7 @@ class Boundary:
     """Answer the requests of connectors, or let them through."""
 
     def __init__(self) -> None:
-        self._connectors: weakref.WeakKeyDictionary[BaseConnector, MemoryConnector] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._memories: weakref.WeakSet[MemoryConnector] = weakref.WeakSet()
         self._lock = threading.RLock()  # what is collected meanwhile may close a connector
 
     def connect(  # noqa: PLR0917 - what aiohttp passes, behind what we need
@@ -280,29 +281,29 @@ class Boundary:
 
     def closed(self, connector: BaseConnector) -> None:
         """Learn that a connector of the user's is closed: its idle connections are, too."""
-        memory = self._connectors.get(connector)
+        memory = connector.__dict__.get(_MEMORY)
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
-            if not memory._busy:  # else it stays, to be told when the client lets go
+            if not memory._busy:  # else it has yet to give up what its stub ends
                 with self._lock:
-                    self._connectors.pop(connector, None)
+                    self._memories.discard(memory)
         if _watch.current is not None:
             _watch.current.connector_closed(connector)
 
     def drop_idle(self) -> None:
         """Close all idle connections in memory, each in its own loop's thread."""
         with self._lock:
-            memories = list(self._connectors.values()) if self._connectors else ()
+            memories = list(self._memories) if self._memories else ()
         for memory in memories:
             in_loop(memory._loop, memory.drop_idle)
 
     def _memory_of(self, connector: BaseConnector) -> MemoryConnector:
-        memory = self._connectors.get(connector)
+        memory: MemoryConnector | None = connector.__dict__.get(_MEMORY)
         if memory is None:
-            memory = MemoryConnector(connector)
+            memory = connector.__dict__[_MEMORY] = MemoryConnector(connector)
             with self._lock:
-                self._connectors[connector] = memory
+                self._memories.add(memory)
             if _watch.current is not None:
                 _watch.current.connector_used(connector)
         return memory

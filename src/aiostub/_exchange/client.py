@@ -403,6 +403,7 @@ class ClientExchange(Exchange):
             return
         if self.broken is not None:
             self.end(self.broken)  # only the client has not let go of its response yet
+            self._let_go()
             return
         error = self.stopped = StubStateError(
             _explain.abandoned(
@@ -423,6 +424,13 @@ class ClientExchange(Exchange):
             response.content.set_exception(error)
         far_end.client.set_exception(error)
         far_end.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Release the connection, which whoever has the response may never do."""
+        connection = None if self.call.response is None else self.call.response.connection
+        if connection is not None:
+            connection.close()
 
 
 def _handled_before_3_11() -> BaseException | None:
