@@ -35,7 +35,6 @@ from aiohttp.client import ClientSession  # a suite may have put a subclass of i
 from aiostub import _watch
 from aiostub._boundary.connector import Boundary
 from aiostub._exchange.client_call import ClientCall, client_call
-from aiostub._log.calls import Origin
 from aiostub._routing.registry import Way
 from aiostub.exceptions import StubStateError
 
@@ -145,7 +144,7 @@ def _wrap_request(original: Callable[..., Any], patch: Patch) -> Callable[..., A
             response = await original(self, method, str_or_url, **kwargs)
             return response
         outer = client_call.get()
-        call = ClientCall(Origin(method, str_or_url, kwargs))
+        call = ClientCall(method, str_or_url, kwargs)
         client_call.set(call)
         try:
             response = await original(self, method, str_or_url, **kwargs)

@@ -41,12 +41,21 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub import _explain
 from aiostub._answers.failure import Failure, connection_error
-from aiostub._answers.steps import TIMERS, Deliver, Fail, FireTimer, Send, Serve, TimerName
+from aiostub._answers.steps import (
+    TIMERS,
+    Deliver,
+    Fail,
+    FireTimer,
+    LetThrough,
+    Send,
+    TimerName,
+)
 from aiostub._exchange.client_call import Failed, client_call_of
 from aiostub._exchange.exchange import Exchange
 from aiostub._log.calls import Call
 from aiostub._matching.request import Request
 from aiostub._routing.registry import PassThrough, Registry, Unanswered, dispatch
+from aiostub._routing.router import Taken
 from aiostub.exceptions import MissingTimeout, RouteError, StubStateError
 
 if TYPE_CHECKING:
@@ -87,6 +96,7 @@ class ClientExchange(Exchange):
         "client_request",
         "connector",
         "followed",
+        "is_settled",
         "queues",
         "stopped",
         "timeout",
@@ -101,7 +111,7 @@ class ClientExchange(Exchange):
         traces: list[Trace],
         timeout: ClientTimeout,
     ) -> None:
-        super().__init__(registries)
+        Exchange.__init__(self, registries)  # super() takes twice as long
         self.connector = connector
         self.client_request = req
         self.traces = traces
@@ -109,14 +119,14 @@ class ClientExchange(Exchange):
         self._ambient = _handled()
         self._stale: ClientResponse | None = req.response
         self.queues = False  # for a connection
+        self.is_settled = False  # it meets nothing before it is sent: see `settle`
         self.followed = False  # somebody will say when the client is done
         self._handed_over = False
         self.stopped: StubStateError | None = None  # its stub, while it was in flight
-        headers = CIMultiDictProxy(req.headers)
-        self.request = Request(req.method, req.url, headers, timeout, req.proxy, req._session)
+        self.request = Request(req.method, req.url, req.headers, timeout, req.proxy, req._session)
         client_call = self.client_call = client_call_of(req, traces)
         if client_call.failed is None or not self._take_up(client_call.failed):
-            self.call = Call(self.request, client_call.origin, self.loop.time())
+            self.call = Call(self.request, client_call, self.loop.time())
         client_call.failed = None
         self.call._responding = self
         self._previous = client_call.last
@@ -139,6 +149,8 @@ class ClientExchange(Exchange):
     def would_pass(self) -> bool:
         """Tell whether the request would go to the real network, as far as it shows."""
         _, decision = dispatch(self.registries, self.request, declined=self._declined, use=False)
+        if isinstance(decision, Taken):
+            return decision.step is not None and isinstance(decision.step.action, LetThrough)
         return isinstance(decision, PassThrough)
 
     def _let_resend_meet_it(self) -> None:
@@ -158,11 +170,6 @@ class ClientExchange(Exchange):
         if self._log_of is not None:  # to its new place there
             self._log_of.discard(self.call)
             self._log_of.add(self.call)
-
-    @property
-    def is_settled(self) -> bool:
-        """Tell whether nothing is left to settle; for most requests it is a reply already."""
-        return isinstance(self.action, (Send, Deliver, Serve)) and not self.queues
 
     async def settle(self) -> None:
         """Let the request meet the network, now that it has a place there."""

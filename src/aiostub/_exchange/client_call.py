@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import ClientOSError, ClientRequest
 
 from aiostub import _watch
-from aiostub._log.calls import Call, Origin
+from aiostub._log.calls import NO_KWARGS, Call, Origin
 from aiostub._value import NamedTuple
 
 if TYPE_CHECKING:
     from aiohttp.tracing import Trace
+    from yarl import URL
 
     from aiostub._answers.steps import Action
     from aiostub._routing.registry import Decision, Registry
 
 
-class ClientCall:
+class ClientCall(Origin):
     """One call of ``ClientSession._request``, and what its requests have met so far."""
 
-    __slots__ = ("failed", "last", "origin", "sender", "traces")
+    __slots__ = ("failed", "last", "sender", "traces")
 
-    # A context may outlive the call by far, so nothing in here leads to a session.
+    # A context or the log may outlive the call by far, so in the end nothing leads to a session.
 
-    def __init__(self, origin: Origin, traces: object = None) -> None:
-        self.origin = origin
-        self.traces = traces  # the list that all requests of one call share
+    def __init__(self, method: str, url: str | URL, kwargs: Mapping[str, Any]) -> None:
+        self.method = method
+        self.url = url
+        self.kwargs = kwargs
+        self.traces: Sequence[Trace] | None = None  # the list that all requests of one call share
         self.failed: Failed | None = None  # what aiohttp's own re-send meets again
         self.last: Call | None = None
         self.sender = None if _watch.current is None else _watch.current.sender()
@@ -62,7 +66,8 @@ class ClientCall:
         """Note that the head of the last response is there, or the error, whoever sent it."""
         if self.last is not None and self.last.elapsed is None:
             self.last.elapsed = loop.time() - self.last.started
-        self.last = self.failed = None  # timers keep contexts alive, and a call its session
+        self.last = self.failed = None
+        self.traces = ()  # the list of no request that may come
 
 
 class Failed(NamedTuple):
@@ -88,7 +93,7 @@ def client_call_of(req: ClientRequest, traces: list[Trace]) -> ClientCall:
     """Return the client call that a request belongs to, also where nobody announced it."""
     call = client_call.get()
     if call is None or (call.traces is not None and call.traces is not traces):
-        call = ClientCall(Origin(req.method, req.url))
+        call = ClientCall(req.method, req.url, NO_KWARGS)
         client_call.set(call)
     call.traces = traces
     return call

@@ -195,19 +195,23 @@ class Exchange(abc.ABC):
             self.registry.in_flight.discard(self)
             self.registry = registry
             self.registry.in_flight.add(self)
-        taken = decision.taken if isinstance(decision, PassThrough) else decision
         route = None
-        if isinstance(taken, Taken):
-            route = taken.route
-            if taken.step is not None:
-                self.action = taken.step.action
-            self.request._path_params = taken.match.path_params
-        if isinstance(decision, PassThrough):
+        if isinstance(decision, Taken):
+            route, step = decision.route, decision.step
+            if step is not None:
+                self.action = step.action
+            self.request._path_params = decision.match.path_params
+        elif isinstance(decision, PassThrough):
             self.action = LetThrough()
-            self.call.passed_through = True
+        if not isinstance(self.action, Send):
+            self._prepare(self.action)
         self._log(route)
-        action = self.action
-        if isinstance(action, Fail) and action.failure.attempts != 1:
+
+    def _prepare(self, action: Action | None) -> None:
+        """Do what an action wants done before the request is sent."""
+        if isinstance(action, LetThrough):
+            self.call.passed_through = True
+        elif isinstance(action, Fail) and action.failure.attempts != 1:
             self._let_resend_meet_it()
         elif isinstance(action, (Deliver, Ask)) and action.make is not None:
             self._dress(action.make)
@@ -218,7 +222,6 @@ class Exchange(abc.ABC):
     def _log(self, route: Route | None) -> None:
         """Log the call with the stub that answers; until one does, with the innermost."""
         call, log = self.call, self.registry.log
-        call.request = self.request
         call.route = route
         if route is not None:
             route.remember(call)

@@ -15,7 +15,7 @@ from aiostub import _explain
 from aiostub._matching.pattern import Pattern
 from aiostub._matching.url import canonical
 from aiostub._matching.verdict import Match
-from aiostub._value import UNSET, NamedTuple
+from aiostub._value import UNSET
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
@@ -34,7 +34,10 @@ def moment() -> int:
     return next(_moments)
 
 
-class Origin(NamedTuple):
+NO_KWARGS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Origin:
     """The client call that a request came from, as ``ClientSession._request`` got it.
 
     A redirect, a re-send or a middleware's retry has the origin of the first request.
@@ -42,9 +45,15 @@ class Origin(NamedTuple):
     *kwargs* is empty.
     """
 
-    method: str
-    url: str | URL
-    kwargs: Mapping[str, Any] = MappingProxyType({})
+    __slots__ = ("kwargs", "method", "url")
+
+    def __init__(self, method: str, url: str | URL, kwargs: Mapping[str, Any] = NO_KWARGS) -> None:
+        self.method = method
+        self.url = url
+        self.kwargs = kwargs
+
+    def __repr__(self) -> str:
+        return f"Origin(method={self.method!r}, url={self.url!r}, kwargs={self.kwargs!r})"
 
 
 if TYPE_CHECKING:

@@ -72,8 +72,7 @@ class Request:
     Args:
         method: upper case.
         url: as the app's request had it.
-        headers: the header lines, or what reads them when they are asked for; a mutable
-            multidict is copied.
+        headers: the header lines, or what reads them when they are asked for.
         timeout: the timeouts in force for the request.
         proxy: the proxy that the request goes through.
         session: the session that sends it; held weakly.
@@ -115,9 +114,6 @@ class Request:
         truncated: bool = False,
         path_params: Mapping[str, str] = _NO_PARAMS,
     ) -> None:
-        # Not isinstance: to ask that of an abstract class takes as long as all the rest here.
-        if type(headers) is not CIMultiDictProxy and isinstance(headers, CIMultiDict):
-            headers = CIMultiDictProxy(headers.copy())
         self._method = method
         self._url = url
         self._headers: Headers = headers

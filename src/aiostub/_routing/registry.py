@@ -13,7 +13,6 @@ from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from aiostub import _explain
-from aiostub._answers.steps import LetThrough
 from aiostub._log.calls import Log
 from aiostub._matching.conditions import asks_for_websocket
 from aiostub._matching.pattern import nearness
@@ -39,9 +38,7 @@ UnmatchedMode: TypeAlias = 'Literal["error", "passthrough"]'
 
 
 class PassThrough(NamedTuple):
-    """The request goes to the real network: a route says so, or a rule."""
-
-    taken: Taken | None = None
+    """The request goes to the real network, though no route says so."""
 
 
 class Unanswered(NamedTuple):
@@ -291,11 +288,7 @@ def dispatch(
                 choice = registry.router.choose(request, place, declined, use=use)
             else:
                 choice = dialect.choose(request, use=use)
-            if isinstance(choice, Taken):
-                step = choice.step
-                lets_through = step is not None and isinstance(step.action, LetThrough)
-                return registry, PassThrough(choice) if lets_through else choice
-            if isinstance(choice, Undecided):
+            if not isinstance(choice, NoAnswer):
                 return registry, choice
             nobody.append(choice)
         for registry in registries:
