@@ -90,9 +90,8 @@ class Stub(CallAssertions):
         self._param = param
         self._started = False
         self._was_started = False
-        self._connectors: set[InjectedConnector] = set()
-        self._sites: set[Site] = set()
         self._ca: Authority | None = None
+        self._in_use: set[InjectedConnector | Site] = set()  # which need no start
 
     def __repr__(self) -> str:
         state = "started" if self._started else "stopped"
@@ -219,18 +218,18 @@ class Stub(CallAssertions):
         )
 
         connector = InjectedConnector(self._registry, self._connector_closed, **kwargs)
-        self._connectors.add(connector)
+        self._in_use.add(connector)
         return connector
 
     async def _connector_closed(
         self, connector: InjectedConnector, error: BaseException | None
     ) -> None:
-        self._connectors.discard(connector)
+        self._in_use.discard(connector)
         await self._end_if_unused(error)
 
     async def _end_if_unused(self, error: BaseException | None) -> None:
         """Clean up when the last connector or socket is closed, and check what never started."""
-        if self._started or self._connectors or self._sites:
+        if self._started or self._in_use:
             return
         await self._clean_up()
         if not self._was_started:
@@ -264,7 +263,7 @@ class Stub(CallAssertions):
 
         site = Site(self._asked, origin, authority)
         url = site.open()
-        self._sites.add(site)
+        self._in_use.add(site)
         error: BaseException | None = None
         try:
             yield str(url.origin())
@@ -273,7 +272,7 @@ class Stub(CallAssertions):
             raise
         finally:
             await site.close()
-            self._sites.discard(site)
+            self._in_use.discard(site)
             await self._end_if_unused(error)
 
     def _asked(self) -> tuple[Registry, ...]:
@@ -335,10 +334,10 @@ class Stub(CallAssertions):
         Raises:
             RouteError: an argument is wrong; the text names it.
         """
-        return self._register(
+        pattern = Pattern.build(
             _named(method),
             url,
-            first=first,
+            base_url=self._registry.base_url,
             params=params,
             headers=headers,
             cookies=cookies,
@@ -346,38 +345,39 @@ class Stub(CallAssertions):
             data=data,
             where=where,
         )
+        return self._registry.router.add(pattern, Place.of_caller(), first=first)
 
     def get(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for GET; arguments as for `request`."""
-        return self._register("GET", url, first=first, **match)
+        return self._register("GET", url, match, first=first)
 
     def post(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for POST; arguments as for `request`."""
-        return self._register("POST", url, first=first, **match)
+        return self._register("POST", url, match, first=first)
 
     def put(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for PUT; arguments as for `request`."""
-        return self._register("PUT", url, first=first, **match)
+        return self._register("PUT", url, match, first=first)
 
     def patch(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for PATCH; arguments as for `request`."""
-        return self._register("PATCH", url, first=first, **match)
+        return self._register("PATCH", url, match, first=first)
 
     def delete(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for DELETE; arguments as for `request`."""
-        return self._register("DELETE", url, first=first, **match)
+        return self._register("DELETE", url, match, first=first)
 
     def head(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for HEAD; arguments as for `request`."""
-        return self._register("HEAD", url, first=first, **match)
+        return self._register("HEAD", url, match, first=first)
 
     def options(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for OPTIONS; arguments as for `request`."""
-        return self._register("OPTIONS", url, first=first, **match)
+        return self._register("OPTIONS", url, match, first=first)
 
     def any(self, url: Any, *, first: bool = False, **match: Unpack[Conditions]) -> Route:
         """Register a route for every method; arguments as for `request`."""
-        return self._register(None, url, first=first, **match)
+        return self._register(None, url, match, first=first)
 
     def ws(
         self,
@@ -462,11 +462,13 @@ class Stub(CallAssertions):
         """
         self._registry.add_rules(rules)
 
-    def _register(
-        self, method: str | None, url: Any, *, first: bool, **match: Unpack[Conditions]
-    ) -> Route:
-        pattern = Pattern.build(method, url, base_url=self._registry.base_url, **match)
-        return self._registry.router.add(pattern, Place.of_caller(), first=first)
+    def _register(self, method: str | None, url: Any, match: Conditions, *, first: bool) -> Route:
+        router = self._registry.router
+        if match:
+            pattern = Pattern.build(method, url, base_url=router.base_url, **match)
+        else:
+            pattern = Pattern.of_url(method, url, router.base_url)
+        return router.add(pattern, Place.of_caller(), first=first)
 
     # The log.
 

@@ -52,6 +52,7 @@ class _Frozen:
     if TYPE_CHECKING:
         _defaults: ClassVar[dict[str, Any]]
         _setters: ClassVar[dict[str, Any]]
+        _in_order: ClassVar[tuple[Any, ...]]
         __match_args__: ClassVar[tuple[str, ...]]
     else:
 
@@ -65,13 +66,12 @@ class _Frozen:
             if len(args) > len(names) or given.keys() != self._names:
                 message = f"{type(self).__name__}: expected {', '.join(names)}"
                 raise TypeError(message)
-            self._fill(**given)
+            self._fill(*(given[name] for name in names))
 
-    def _fill(self, **values: Any) -> None:
-        """Set fields, from a constructor alone."""
-        setters = self._setters
-        for name, value in values.items():
-            setters[name](self, value)
+    def _fill(self, *values: Any) -> None:
+        """Set all fields in their order, from a constructor alone."""
+        for set_field, value in zip(self._in_order, values, strict=True):
+            set_field(self, value)
 
     def but(self, **changes: Any) -> Self:
         """Copy the value with some of its fields changed."""
@@ -147,7 +147,7 @@ class Individual(_Individual, metaclass=_Slotted):
 def _made_again(kind: type[Any], fields: dict[str, Any]) -> Any:
     """Make a copy, as `copy` and `pickle` do, of a class that may have a constructor of its own."""
     value = object.__new__(kind)
-    value._fill(**fields)
+    value._fill(*fields.values())
     return value
 
 
@@ -189,6 +189,8 @@ else:
                 if len(args) != cls._size:
                     cls._refuse()
             return _new_tuple(cls, args)
+
+        _make = classmethod(tuple.__new__)  # of all its values in one piece, in a third of the time
 
         @classmethod
         def _complete(cls, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:

@@ -243,7 +243,7 @@ class Failure(Individual):
         check_delay(delay)
         if attempts is not None and (attempts != 1 or isinstance(attempts, bool)):
             _refuse("attempts", f"must be None or 1, got {attempts!r}")
-        self._fill(exc=exc, delay=delay, attempts=attempts, fault=_fault_of(exc))
+        self._fill(exc, delay, attempts, _fault_of(exc))
 
     def exception(self, client_request: ClientRequest) -> BaseException:
         """Make the exception anew, filled with the facts of a real request.

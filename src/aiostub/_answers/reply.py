@@ -1,8 +1,9 @@
 """Replies: from what the user writes to the bytes on the wire.
 
 The rules of this file: everything that can be wrong with a reply is a ``RouteError`` when it is
-made, all values are taken as they are then, and serving it afterwards is a look-up. Nothing here
-waits, and nothing knows to whom or how many times a reply is served.
+made, and all values are taken as they are then. Its bytes are written when it is served first, and
+serving it again is a look-up. Nothing here waits, and nothing knows to whom or how many times a
+reply is served.
 """
 
 from __future__ import annotations
@@ -520,6 +521,8 @@ def sliced(data: bytes) -> tuple[bytes, ...]:
 
 def _sliced_behind(head: bytes, body: bytes) -> tuple[bytes, ...]:
     """Cut a head and a body as if they were joined, which would copy a long body once more."""
+    if len(head) + len(body) <= SLICE:
+        return (head + body,)
     room = -len(head) % SLICE  # in the piece that the head ends in
     rest = (body[start : start + SLICE] for start in range(room, len(body), SLICE))
     return (*sliced(head + body[:room]), *rest)
@@ -563,14 +566,7 @@ def _is_chunked(said: Mapping[str, str]) -> bool:
     return codings is not None and _tokens(codings)[-1] == "chunked"
 
 
-def _payload(
-    said: Mapping[str, str], status: int, content: bytes | None, *, streamed: bool
-) -> bytes:
-    """Frame a body as one chunk where the user's own header says that it is chunked."""
-    if streamed or status in _BODILESS:
-        return b""
-    if not _is_chunked(said):
-        return content or b""
+def _as_one_chunk(content: bytes) -> bytes:
     chunk = b"%x\r\n%b\r\n" % (len(content), content) if content else b""
     return chunk + b"0\r\n\r\n"
 
@@ -617,8 +613,7 @@ class Reply(Individual):
     _kind: _Kind | None
     _shown: Any
     _said: Mapping[str, str]
-    _payload: bytes
-    _plain: tuple[tuple[bytes, ...], bool]  # what is `served` where nothing asks for else
+    _plain: tuple[tuple[bytes, ...], bool] | None  # what was `served` where nothing asks for else
 
     @overload
     def __init__(self, status: int = 200, **head: Unpack[HeadArguments]) -> None: ...
@@ -717,25 +712,24 @@ class Reply(Individual):
         if fault is not None:
             _check_fault(fault, kind, content)
         self._fill(
-            status=status,
-            reason=reason,
-            headers=(
+            status,
+            reason,
+            (
                 *lines,
                 *_framing(said, status, content, streamed=open_ is not None),
                 *cookie_lines,  # behind the length, as in an answer of aiohttp.web's
             ),
-            body=content,
-            stream=None if open_ is None else _streamer(open_, make),
-            one_shot=one_shot,
-            takes_time=open_ is not None or fault is not None or delay > 0,
-            delay=delay,
-            fault=fault,
-            _kind=kind,
-            _shown=raw if kind in ("json", "body") else given,
-            _said=said,
-            _payload=_payload(said, status, content, streamed=open_ is not None),
+            content,
+            None if open_ is None else _streamer(open_, make),
+            one_shot,
+            open_ is not None or fault is not None or delay > 0,
+            delay,
+            fault,
+            kind,
+            raw if kind in ("json", "body") else given,
+            said,
+            None,
         )
-        self._fill(_plain=self._written("GET", _HTTP_1_1, keep_alive=None))
 
     def encode(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None = None
@@ -754,15 +748,19 @@ class Reply(Individual):
     @property
     def is_long(self) -> bool:
         """Tell whether it is more than a socket would be read in one piece."""
-        return len(self._plain[0]) > 1
+        return self.body is not None and len(self.body) > SLICE
 
     def served(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None
     ) -> tuple[tuple[bytes, ...], bool]:
         """Give the same in the pieces in which a socket would be read, and what `closes` says."""
-        if method != "HEAD" and version == _HTTP_1_1 and keep_alive is not False:
-            return self._plain  # cut once: a copy of a long body for each call is the dearest part
-        return self._written(method, version, keep_alive=keep_alive)
+        if method == "HEAD" or version != _HTTP_1_1 or keep_alive is False:
+            return self._written(method, version, keep_alive=keep_alive)
+        plain = self._plain  # cut once: a copy of a long body for each call is the dearest part
+        if plain is None:
+            plain = self._written(method, version, keep_alive=keep_alive)
+            self._setters["_plain"](self, plain)
+        return plain
 
     def _written(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None
@@ -780,17 +778,20 @@ class Reply(Individual):
         return self._head(version, says_closes=says_closes)
 
     def _head(self, version: tuple[int, int], *, says_closes: bool) -> bytes:
-        parts = [f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}\r\n"]
-        parts += [f"{name}: {value}\r\n" for name, value in self._lines(version)]
+        lines = "".join([f"{name}: {value}\r\n" for name, value in self._lines(version)])
         # Only what the version does not mean by itself is said, as aiohttp.web does.
-        if "connection" not in self._said and says_closes is (version >= _HTTP_1_1):
-            parts.append(f"Connection: {'close' if says_closes else 'keep-alive'}\r\n")
-        parts.append("\r\n")
-        return "".join(parts).encode("utf-8", "surrogateescape")
+        if says_closes is (version >= _HTTP_1_1) and "connection" not in self._said:
+            lines += f"Connection: {'close' if says_closes else 'keep-alive'}\r\n"
+        start = f"HTTP/{version[0]}.{version[1]} {self.status} {self.reason}"
+        return f"{start}\r\n{lines}\r\n".encode("utf-8", "surrogateescape")
 
     def payload(self, method: str) -> bytes:
         """Give the bytes that follow the head: none for HEAD, 204, 304 and streams."""
-        return b"" if method == "HEAD" else self._payload
+        if self.stream is not None or not self._carries_body(method):
+            return b""
+        # One chunk where the user's own header says that it is chunked.
+        content = self.body or b""
+        return _as_one_chunk(content) if _is_chunked(self._said) else content
 
     def chunked(self, version: tuple[int, int]) -> bool:
         """Tell whether the body is sent in the chunked coding, as the head says."""
@@ -813,7 +814,7 @@ class Reply(Individual):
         length = self._said.get("content-length")
         if length is None or self.stream is not None or not self._carries_body(method):
             return False
-        return length != str(len(self._payload))
+        return length != str(len(self.payload(method)))
 
     def _says_closes(
         self, method: str, version: tuple[int, int], *, keep_alive: bool | None
@@ -823,7 +824,7 @@ class Reply(Individual):
             return True
         if keep_alive is False or (keep_alive is None and version < _HTTP_1_1):
             return True
-        return self._carries_body(method) and not self._has_end(version)
+        return not self._has_end(version) and self._carries_body(method)
 
     def _carries_body(self, method: str) -> bool:
         return method != "HEAD" and self.status not in _BODILESS

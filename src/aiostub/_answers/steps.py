@@ -112,7 +112,7 @@ class Serve(Individual):
         answer: Callable[[Any, Any], Any] | None = None,
     ) -> None:
         context = copy_context()
-        self._fill(said=said, application=application, answer=answer, context=context)
+        self._fill(said, application, answer, context)
 
     def __str__(self) -> str:
         return self.said

@@ -65,13 +65,14 @@ class Patch:
         self._made_of = (owner, name, wrap)
         self._owner = owner
         self._name = name
-        self._original = owner.__dict__[name]
+        self._there = owner.__dict__  # as it is at any time
+        self._original = self._there[name]
         # Not the raw attribute: a wrapper of somebody's may only work when it is looked up.
         self._ours = wrap(getattr(owner, name), self)
 
     def applied(self) -> Patch:
         """Put ours in place; return another patch if another function stands there by now."""
-        if self._owner.__dict__[self._name] is not self._original:
+        if self._there[self._name] is not self._original:
             return Patch(*self._made_of).applied()
         self.active = True
         setattr(self._owner, self._name, self._ours)
@@ -80,7 +81,7 @@ class Patch:
     def undo(self) -> None:
         """Put the original back, unless somebody else's stands there now."""
         self.active = False
-        if self._owner.__dict__.get(self._name) is self._ours:
+        if self._there.get(self._name) is self._ours:
             setattr(self._owner, self._name, self._original)
 
 

@@ -487,7 +487,7 @@ class Exchange(abc.ABC):
                     "one-shot iterator; give a list or a callable that makes one"
                 )
                 raise RouteError(message)
-            self.registry.streamed.add(reply)
+            self.registry.streamed.append(reply)
         return reply
 
     def _fail_as_handler(self, error: BaseException) -> None:

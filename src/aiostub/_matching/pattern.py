@@ -122,8 +122,8 @@ class Pattern(Individual):
         known_method = _read_method(method)
         data = UNSET if data is None else data
         is_plain = params is json is data is UNSET and headers is cookies is where is None
-        if is_plain and type(url) is str and not websocket:
-            return _plain_pattern(known_method, url, base_url)
+        if is_plain and not websocket:
+            return cls.of_url(known_method, url, base_url)
         given = {
             name: value
             for name, value in (
@@ -137,6 +137,13 @@ class Pattern(Individual):
             if value is not UNSET
         }
         return _read_pattern(known_method, url, base_url, given, websocket=websocket)
+
+    @classmethod
+    def of_url(cls, method: str | None, url: object, base_url: str | URL | None) -> Pattern:
+        """Match a method, in upper case, and a URL under no other condition; else as `build`."""
+        if type(url) is str:
+            return _plain_pattern(method, url, base_url)
+        return _read_pattern(method, url, base_url, {}, websocket=False)
 
     @classmethod
     def of_origin(cls, origin: object) -> Pattern:

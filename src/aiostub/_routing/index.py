@@ -74,8 +74,8 @@ class Index:
         self._places: dict[Place, Bucket] = {}
         self._paths: dict[Place, Bucket] = {}  # places on any host
         self._templates: dict[_Origin, _Tree] = {}
-        self._needles = Needles(Bucket)
-        self._others = Bucket()
+        self._needles: Needles[Bucket] | None = None
+        self._others: Bucket | None = None
         self._all_exact = True
         self._found: dict[URL, list[Bucket]] = {}  # what was looked up since the last route came
 
@@ -96,7 +96,9 @@ class Index:
             scheme, host, port, segments = pattern.template
             return self._tree_of((scheme, host, port)).bucket_of(segments)
         if pattern.needle:
+            self._needles = self._needles or Needles(Bucket)
             return self._needles.bucket_of(pattern.needle)
+        self._others = self._others or Bucket()
         return self._others
 
     def _tree_of(self, origin: _Origin) -> _Tree:
@@ -136,9 +138,9 @@ class Index:
             found.append(bucket)
         if self._templates:
             found += self._templates_for(canonical)
-        if self._needles:
+        if self._needles is not None:
             found += self._needles.found_in(as_sent(url))
-        if self._others.routes:
+        if self._others is not None:
             found.append(self._others)
         return found
 

@@ -120,7 +120,7 @@ class Registry:
         self.in_flight: set[Any] = set()  # exchanges; each can be abandoned
         self.stopped = False  # it was started, and is no more
         self.apps: dict[Any, Any] = {}  # applications that run, by step and event loop
-        self.streamed: set[Reply] = set()  # one-shot streams that a handler has given
+        self.streamed: list[Reply] = []  # with one-shot streams, that a handler has given
         self.nearest: dict[Route, _NearCall] = {}
         if passthrough != ():
             self.add_rules(passthrough)

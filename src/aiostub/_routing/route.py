@@ -82,10 +82,10 @@ class Place(NamedTuple):
     @classmethod
     def of_caller(cls) -> Place:
         """Return the line of the nearest caller outside of this package."""
-        frame = sys._getframe(1)
+        frame = sys._getframe(2)  # who asks is in this package
         while frame.f_code.co_filename.startswith(_HERE) and frame.f_back is not None:
             frame = frame.f_back
-        return cls(frame.f_code.co_filename, frame.f_lineno)
+        return cls._make((frame.f_code.co_filename, frame.f_lineno))
 
     @classmethod
     def of_user(cls, frame: FrameType | None) -> Place | None:
@@ -478,7 +478,7 @@ class Route(CallAssertions):
     @property
     def satisfied(self) -> bool:
         """Tell whether the strict check has nothing against the route."""
-        return self.is_optional or all(step.satisfied for step in self._steps)
+        return self.is_optional or all([step.satisfied for step in self._steps])
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -78,17 +78,20 @@ class Router:
         """Register a route behind the others, or in front of them."""
         with self.lock:
             if first:
-                self._first -= 1
+                order = self._first = self._first - 1
             else:
-                self._last += 1
-            route = make(pattern, self, self._first if first else self._last, place)
-            self.insert(route)
+                order = self._last = self._last + 1
+            route = make(pattern, self, order, place)
+            self._put(route)
         return route
 
     def insert(self, route: Route) -> None:
         """Put a route where its order says; those that follow stand behind or in front of it."""
         self._first = min(self._first, route.order)
         self._last = max(self._last, route.order)
+        self._put(route)
+
+    def _put(self, route: Route) -> None:
         if not self.routes or self.routes[-1].order < route.order:
             self.routes.append(route)
         else:
