@@ -57,16 +57,19 @@ class _Frozen:
     else:
 
         def __init__(self, *args: Any, **named: Any) -> None:
+            setters = self._in_order
+            if named or len(args) != len(setters):
+                args = self._complete(args, named)
+            for set_field, value in zip(setters, args):  # noqa: B905 - as just seen
+                set_field(self, value)
+
+        def _complete(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
             names = self.__slots__
-            if len(args) == len(names) and not named:  # half of the time, and most are made so
-                for set_field, value in zip(self._in_order, args):  # noqa: B905 - as just seen
-                    set_field(self, value)
-                return
             given = {**self._defaults, **dict(zip(names, args, strict=False)), **named}
             if len(args) > len(names) or given.keys() != self._names:
                 message = f"{type(self).__name__}: expected {', '.join(names)}"
                 raise TypeError(message)
-            self._fill(*(given[name] for name in names))
+            return tuple(given[name] for name in names)
 
     def _fill(self, *values: Any) -> None:
         """Set all fields in their order, from a constructor alone."""

@@ -478,7 +478,7 @@ class Route(CallAssertions):
     @property
     def satisfied(self) -> bool:
         """Tell whether the strict check has nothing against the route."""
-        return self.is_optional or all([step.satisfied for step in self._steps])
+        return self.is_optional or all(step.satisfied for step in self._steps)
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -59,14 +59,15 @@ class MemoryTransport(asyncio.Transport):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        protocol: asyncio.Protocol,
         extra: Mapping[str, Any],
         *,
         eager: bool = False,
     ) -> None:
         self._loop = loop
+        self.protocol = protocol  # that this end serves
         self._extra = extra
         self._eager = eager
-        self.protocol: asyncio.Protocol | None = None  # that this end serves
         self._inbox: deque[bytes] = deque()
         self._inbox_size = 0
         self._reading = True
@@ -94,7 +95,6 @@ class MemoryTransport(asyncio.Transport):
         self.protocol = cast("asyncio.Protocol", protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        assert self.protocol is not None
         return self.protocol
 
     def is_closing(self) -> bool:
@@ -218,12 +218,12 @@ class MemoryTransport(asyncio.Transport):
         self._schedule()
 
     def _pause_writer(self) -> None:
-        if not self._writer_paused and self.protocol is not None and not self._closing:
+        if not self._writer_paused and not self._closing:
             self._writer_paused = True
             self.protocol.pause_writing()
 
     def _resume_writer(self) -> None:
-        if self._writer_paused and self.protocol is not None:
+        if self._writer_paused:
             self._writer_paused = False
             if not self._lost:
                 self.protocol.resume_writing()
@@ -257,7 +257,6 @@ class MemoryTransport(asyncio.Transport):
             self._deliver_end()
 
     def _hand_on(self, data: bytes) -> None:
-        assert self.protocol is not None
         try:
             self.protocol.data_received(data)
         except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
@@ -284,8 +283,6 @@ class MemoryTransport(asyncio.Transport):
     def _wants_to_go_on(self) -> bool:
         """Tell the protocol, once, that no more will come; it may still want to write."""
         self._eof_told = True
-        if self.protocol is None:
-            return False
         try:
             return bool(self.protocol.eof_received())
         except Exception as error:  # noqa: BLE001 - as asyncio treats a protocol that fails
@@ -308,7 +305,7 @@ class MemoryTransport(asyncio.Transport):
             self._loop.call_soon(self._lose, reason)
 
     def _lose(self, reason: BaseException | None) -> None:
-        if self._lost or self.protocol is None:
+        if self._lost:
             return
         self._lost = True
         self.protocol.connection_lost(reason if isinstance(reason, Exception) else None)
@@ -324,10 +321,8 @@ def connect_in_memory(
     far_is_eager: bool,
 ) -> None:
     """Connect two protocols with each other and tell both, the far one first."""
-    a = MemoryTransport(loop, near_extra)
-    b = MemoryTransport(loop, far_extra, eager=far_is_eager)
+    a = MemoryTransport(loop, near, near_extra)
+    b = MemoryTransport(loop, far, far_extra, eager=far_is_eager)
     a.peer, b.peer = b, a
-    a.set_protocol(near)
-    b.set_protocol(far)
     far.connection_made(b)
     near.connection_made(a)
