@@ -21,6 +21,7 @@ from yarl import URL
 import aiostub
 from aiostub import StubStateError, UnmatchedRequest, UnsatisfiedStub
 from aiostub._boundary import interception
+from aiostub._boundary.connector import MemoryConnector
 
 SITE = "https://api.example.com"
 PATCHED = [(ClientSession, "_request"), (BaseConnector, "connect"), (BaseConnector, "close")]
@@ -86,6 +87,11 @@ def test_a_started_stub_patches_three_functions_and_no_more():
         now = everything()
     assert found.keys() == now.keys()
     assert set(PATCHED) == {place for place in found if found[place] is not now[place]}
+
+
+def test_no_class_of_ours_derives_from_one_that_is_patched():
+    """The interpreter would forget with each start what it has learnt of it, and be slower."""
+    assert not any(issubclass(MemoryConnector, owner) for owner, _ in PATCHED)
 
 
 def test_stopping_puts_back_what_was_there(before):

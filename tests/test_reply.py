@@ -281,15 +281,27 @@ def test_a_reply_is_cut_as_a_socket_would_be_read(headers, missing, version):
     assert 0 < len(last) <= size
 
 
-def test_a_reply_with_a_long_body_is_made_with_one_copy_of_it():
-    """That in pieces; to join the head and the body would be another."""
+def test_a_reply_with_a_long_body_is_served_with_one_copy_of_it():
+    """That in pieces, for however many calls; to join the head and the body would be another."""
     body = bytes(2**22)
     tracemalloc.start()
     reply = Reply(body=body)
+    served = [reply.served("GET", HTTP_1_1, keep_alive=None) for _ in range(3)]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert body is reply.body
+    assert [served[0]] * 3 == served
     assert most < 1.2 * len(body)
+
+
+def test_a_reply_that_nobody_is_served_has_no_copy_of_its_body():
+    """A route may never be asked."""
+    body = bytes(2**22)
+    tracemalloc.start()
+    Reply(body=body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 0.1 * len(body)
 
 
 # ------------------------------------------------------------------------------ content types
