@@ -141,9 +141,9 @@ async def kinds_of_url(t, given):
         await t.get(URL("http://x.test/a?a=1&b=2", encoded=True))
 
 
+@scripts(joined=("http://x.test", "/v1/a", "http://x.test/v1/a"))
 @scripts(
     since=(3, 12),
-    joined=("http://x.test", "/v1/a", "http://x.test/v1/a"),
     slash=("http://x.test/api/", "a", "http://x.test/api/a"),
     absolute=("http://x.test/api/", "http://y.test/b", "http://y.test/b"),
     root=("http://x.test/api/", "/a", "http://x.test/a"),

@@ -230,7 +230,14 @@ def is_at_home(session: Any, url: URL) -> bool:
     connector, loop = session.connector, asyncio.get_running_loop()
     if not isinstance(connector, BaseConnector) or connector._loop is not loop:
         return False
-    return session._loop is loop and (session._base_url is None or session._build_url(url) == url)
+    return session._loop is loop and (session._base_url is None or _is_built(session, url))
+
+
+def _is_built(session: ClientSession, url: URL) -> bool:
+    try:
+        return session._build_url(url) == url
+    except AssertionError:  # before aiohttp 3.12, a session with a base takes no absolute URL
+        return False
 
 
 def _wrap_connect(original: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
