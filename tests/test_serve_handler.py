@@ -229,6 +229,22 @@ async def test_a_handler_may_raise_a_fault():
         assert await ask(session, method="POST") == (200, "hello")
 
 
+@pytest.mark.parametrize("fault", [faults.disconnect(), faults.reset()], ids=str)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_fault_that_a_handler_raises_is_met_once(fault, method):
+    """What aiohttp sends again by itself meets it too, and uses no other step."""
+
+    async def drops(_request):
+        raise fault
+
+    async with aiostub.Stub() as stub, ClientSession() as session:
+        route = stub.request(method, URL).serve(drops).then.serve(hello)
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await ask(session, method=method)
+        assert route.call_count == 1
+        assert await ask(session, method=method) == (200, "hello")
+
+
 async def test_nothing_is_said_in_the_access_log(caplog):
     """The handler of a test is no server whose traffic somebody watches."""
     caplog.set_level(logging.INFO)

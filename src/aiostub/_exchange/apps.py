@@ -28,6 +28,7 @@ from aiohttp.log import access_logger
 from aiohttp.web_log import AccessLogger
 
 from aiostub._answers.failure import Failure
+from aiostub._answers.steps import Fail
 from aiostub._log.frames import FrameLog
 from aiostub._matching.conditions import asks_for_websocket
 from aiostub._routing.websocket import NO_VERDICT
@@ -337,10 +338,14 @@ def _strike(exchange: Exchange, fault: Fault, *, begun: bool) -> None:
         exchange._spawn(exchange.player().strike, fault)
         return
     try:
-        exchange._spawn(exchange.fail, Failure(fault))
+        failure = Failure(fault)
     except RouteError as error:
         exchange.registry.note(error)
         exchange.fail_client(error)
+        return
+    exchange.action = Fail(failure)
+    exchange._let_resend_meet_it()
+    exchange._spawn(exchange.fail, failure)
 
 
 async def clean_up(registry: Registry) -> None:
