@@ -403,6 +403,19 @@ class TestFreshStub:
 
         assert "a" == await run()
 
+    async def test_a_stream_that_can_be_read_once_is_refused_in_a_second_run(self):
+        """It would give nothing there, as on a step that is served twice."""
+        decorating = Stub()
+        decorating.get(URL).reply(stream=iter([b"a"]))
+
+        @decorating
+        async def run():
+            assert "a" == await ask()
+
+        await run()
+        with pytest.raises(RouteError, match=r"a second run with GET .*: stream is a one-shot"):
+            await run()
+
     async def test_settings_are_those_of_the_decorating_stub(self, unused_tcp_port):
         """Base URL, strictness, pass-through rules."""
         url = f"http://127.0.0.1:{unused_tcp_port}/"

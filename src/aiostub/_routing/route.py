@@ -130,6 +130,7 @@ class Route(CallAssertions):
         self._steps: list[Step] = []
         self._current = 0
         self._open = True  # the next link may begin a step
+        self._copied = False
         self._calls: list[Call] = []
 
     def __repr__(self) -> str:
@@ -403,12 +404,8 @@ class Route(CallAssertions):
         if step.counted:
             message = f"{said}: the step {step.action} says already how often it is served"
             raise RouteError(message)
-        if times != 1 and isinstance(step.action, Send) and step.action.reply.one_shot:
-            message = (
-                f"{said}: stream is a one-shot iterator, which cannot be served again; "
-                "give a list or a callable that makes one"
-            )
-            raise RouteError(message)
+        if times != 1:
+            _refuse_one_shot(step, said)
         with self._router.lock:
             step.counted = True
             step.times = times
@@ -447,7 +444,15 @@ class Route(CallAssertions):
         self.exhausted = bool(self._steps) and not self._steps[self._current].left
 
     def copy_into(self, router: Router) -> None:
-        """Register a copy that has served nothing yet with another router."""
+        """Register a copy that has served nothing yet with another router.
+
+        Raises:
+            RouteError: a one-shot iterator would be streamed a second time.
+        """
+        for step in self._steps:
+            if self._copied or step.served:
+                _refuse_one_shot(step, f"a second run with {self}")
+        self._copied = True
         copy = self._copied_for(router)
         copy.is_optional = self.is_optional
         copy._open = self._open
@@ -569,6 +574,15 @@ class Route(CallAssertions):
 
     def _name(self) -> str:
         return str(self)
+
+
+def _refuse_one_shot(step: Step, said: str) -> None:
+    if isinstance(step.action, Send) and step.action.reply.one_shot:
+        message = (
+            f"{said}: stream is a one-shot iterator, which cannot be served again; "
+            "give a list or a callable that makes one"
+        )
+        raise RouteError(message)
 
 
 class _AllBut:
