@@ -645,15 +645,16 @@ class TestHandlers:
 
     @pytest.mark.parametrize("returned", [99, 600, 101, 100, 0, -1])
     async def test_an_int_that_is_no_status_is_a_route_error(self, lenient, session, returned):
-        """As it is in `reply`."""
+        """As it is in `reply`, and it names the callback."""
         lenient.get(URL).handle(lambda request: returned)
-        with pytest.raises(RouteError, match=f"status: must be 200 to 599, got {returned}"):
+        text = f"lambda>: status: must be 200 to 599, got {returned}"
+        with pytest.raises(RouteError, match=text):
             await ask(session)
 
     async def test_a_dict_that_cannot_be_serialised_is_a_route_error(self, lenient, session):
-        """As it is in `reply`."""
+        """As it is in `reply`, and it names the callback."""
         lenient.get(URL).handle(lambda request: {"a": object()})
-        with pytest.raises(RouteError, match=r"^json: cannot be serialised"):
+        with pytest.raises(RouteError, match=r"^handle: .*lambda>: json: cannot be serialised"):
             await ask(session)
 
     async def test_a_reply_may_stream_be_delayed_and_spoiled(self, stub, session):

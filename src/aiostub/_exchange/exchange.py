@@ -461,18 +461,19 @@ class Exchange(abc.ABC):
             self._reply(reply)
 
     def _reply_of(self, answer: object, ask: Ask) -> Reply | None:
-        if isinstance(answer, bool):
-            pass
-        elif answer is None or isinstance(answer, Reply):
-            return answer
-        elif isinstance(answer, (dict, list)):
-            return Reply(json=answer)
-        elif isinstance(answer, str):
-            return Reply(text=answer)
-        elif isinstance(answer, bytes):
-            return Reply(body=answer)
-        elif isinstance(answer, int):
-            return Reply(answer)
+        try:
+            if answer is None or isinstance(answer, Reply):
+                return answer
+            if isinstance(answer, (dict, list)):
+                return Reply(json=answer)
+            if isinstance(answer, str):
+                return Reply(text=answer)
+            if isinstance(answer, bytes):
+                return Reply(body=answer)
+            if isinstance(answer, int) and not isinstance(answer, bool):
+                return Reply(answer)
+        except RouteError as error:
+            raise RouteError(f"handle: {name_of(ask.callback)}: {error}") from None
         message = (
             f"handle: {name_of(ask.callback)} returned {answer!r}; "
             "return a Reply, a dict, list, str, bytes, an int status, or None"
