@@ -638,8 +638,9 @@ def test_a_failure_that_cannot_happen_is_refused(make, text):
 
 
 def test_a_fault_function_that_was_not_called_is_shown():
-    """The text shows the function, so that the missing brackets are seen."""
-    with pytest.raises(RouteError, match=r"^exc: must be a fault, .* got <function reset at"):
+    """The text has the missing brackets."""
+    text = r"^exc: must be a fault, not the function that makes it: faults.reset\(\)$"
+    with pytest.raises(RouteError, match=text):
         Failure(faults.reset)
 
 

@@ -1044,13 +1044,28 @@ class AsyncCallable:
         ),
         ({"url": "/{a-b}"}, "url: the name of a placeholder is a Python name, got {a-b} in "),
         ({"url": "/{:path}"}, "url: the name of a placeholder is a Python name, got {:path} in "),
-        ({"url": "/{a:int}"}, "url: {name} or {name:path}, got {a:int} in '/{a:int}'"),
-        ({"url": "/{a:}"}, "url: {name} or {name:path}, got {a:} in '/{a:}'"),
+        (
+            {"url": "/{a:int}"},
+            (
+                "url: a placeholder is {a} or {a:path}, got {a:int} in '/{a:int}'; "
+                "for more there is re.compile()"
+            ),
+        ),
+        ({"url": "/{a:}"}, "url: a placeholder is {a} or {a:path}, got {a:} in '/{a:}'; "),
         ({"url": "/{a}/{a}"}, "url: the placeholder {a} stands twice in '/{a}/{a}'"),
         ({"url": "http://{a}.test/{a}"}, "url: the placeholder {a} stands twice in "),
         ({"url": "/{a"}, "url: a brace is not closed in '/{a'; write '{{' for a brace"),
-        ({"url": "/{a:path}/b"}, "url: {a:path} is the rest of the path, in '/{a:path}/b'"),
-        ({"url": "http://{a:path}.test/"}, "url: {a:path} is the rest of the path, in "),
+        (
+            {"url": "/{a:path}/b"},
+            (
+                "url: {a:path} takes the rest of the path, so nothing may follow it in "
+                "'/{a:path}/b'; for more there is re.compile()"
+            ),
+        ),
+        (
+            {"url": "http://{a:path}.test/"},
+            "url: {a:path} takes the rest of the path, so nothing may follow it in ",
+        ),
         (
             {"url": "/?a={b}"},
             "url: {b} stands neither in the path nor in an ASCII label of the",

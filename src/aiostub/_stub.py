@@ -581,8 +581,11 @@ def _absolute(base_url: str | URL | None) -> URL | None:
         return None
     try:
         url = URL(base_url)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         message = f"base_url: {error}"
+        raise RouteError(message) from None
+    except TypeError:
+        message = f"base_url: expected a str or a yarl.URL, got {base_url!r}"
         raise RouteError(message) from None
     if not url.absolute:
         message = f"base_url: expected an absolute URL, got {str(base_url)!r}"

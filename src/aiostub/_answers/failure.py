@@ -14,6 +14,7 @@ import hashlib
 import os
 import socket
 import ssl
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import aiohttp
@@ -276,6 +277,8 @@ def _fault_of(exc: object) -> Fault | None:
         return exc
     if isinstance(exc, BaseException):
         return None
+    if isinstance(exc, FunctionType) and exc.__module__ == Fault.__module__:
+        _refuse("exc", f"must be a fault, not the function that makes it: faults.{exc.__name__}()")
     if not isinstance(exc, type) or not issubclass(exc, BaseException) or issubclass(exc, Fault):
         _refuse("exc", f"must be a fault, or a class or instance of an exception, got {exc!r}")
     if exc in _FAULTS:

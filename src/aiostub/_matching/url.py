@@ -244,7 +244,10 @@ def _placeholder(inside: str, stand_in: str, text: str) -> _Placeholder:
             "write '{{' for a brace"
         )
     if colon and kind != "path":
-        raise RouteError(f"url: {{name}} or {{name:path}}, got {{{inside}}} in {text!r}")
+        raise RouteError(
+            f"url: a placeholder is {{{name}}} or {{{name}:path}}, got {{{inside}}} in {text!r}; "
+            "for more there is re.compile()"
+        )
     return _Placeholder(name, bool(colon), stand_in)
 
 
@@ -336,7 +339,10 @@ def _address(
 def _refuse_misplaced(placeholder: _Placeholder, place: Canonical, written: str) -> None:
     name = placeholder.name
     if placeholder.is_rest and not place.path.endswith(placeholder.stand_in):
-        raise RouteError(f"url: {{{name}:path}} is the rest of the path, in {written!r}")
+        raise RouteError(
+            f"url: {{{name}:path}} takes the rest of the path, so nothing may follow it in "
+            f"{written!r}; for more there is re.compile()"
+        )
     labels = [label for label in place.host.split(".") if not label.startswith("xn--")]
     if not any(placeholder.stand_in in part for part in (*labels, place.path)):
         raise RouteError(
