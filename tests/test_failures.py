@@ -250,7 +250,7 @@ class TestClasses:
         with pytest.raises(RouteError, match=r"WantingError cannot be made here .*pass an inst"):
             route.fail(WantingError)
 
-    NO_EXCEPTIONS = (None, "ValueError", 5, object, int, faults.Fault, faults.reset, [ValueError])
+    NO_EXCEPTIONS = (None, "ValueError", 5, object, int, faults.Fault, [ValueError])
 
     @pytest.mark.parametrize("exc", NO_EXCEPTIONS)
     def test_what_is_no_exception_is_refused(self, exc):
