@@ -6,9 +6,10 @@ import asyncio
 import gzip
 
 import pytest
-from aiohttp import ClientSession
+from aiohttp import ClientPayloadError, ClientSession
 
 import aiostub
+from aiostub import faults
 
 URL = "https://api.example.com/stream"
 CHUNKS = [b"chunk %d" % n for n in range(20)]
@@ -133,3 +134,23 @@ async def test_the_end_comes_with_the_last_chunk(stream):
         async with ClientSession() as session, session.get(URL) as response:
             got = [piece async for piece in response.content.iter_chunks()]
     assert [(chunk, True) for chunk in CHUNKS] == got
+
+
+@pytest.mark.parametrize("after", [0, 3, 7])
+@pytest.mark.parametrize("fault", [faults.disconnect, faults.reset], ids=lambda make: make.__name__)
+async def test_a_fault_strikes_behind_the_last_byte(fault, after):
+    """The chunk that would come next is not waited for: an event source may be silent for long."""
+
+    async def silent():
+        if after:
+            yield b"x" * after
+        await asyncio.Event().wait()
+
+    got = b""
+    async with aiostub.Stub() as stub, ClientSession() as session:
+        stub.get(URL).reply(stream=silent, fault=fault(after=after))
+        async with session.get(URL) as response:
+            with pytest.raises(ClientPayloadError):
+                while True:
+                    got += await asyncio.wait_for(response.content.readany(), 1)
+    assert b"x" * after == got

@@ -125,11 +125,12 @@ class Player:
         if reply.stream is None:
             body = (reply.body or b"")[:length]
             self._far_end.write(head + (_framed(body) if body and frames else body))
-            return
-        self._far_end.write(head)
-        async with contextlib.aclosing(_chunks(reply)) as chunks:
-            async for chunk in _first_bytes(chunks, length):
-                await self._chunk(chunk, frames=frames)
+        else:
+            self._far_end.write(head)
+            async with contextlib.aclosing(_chunks(reply)) as chunks:
+                async for chunk in _first_bytes(chunks, length):
+                    await self._chunk(chunk, frames=frames)
+        await self._breathe()
 
     async def _bad_chunk(self, reply: Reply, *, late: bool) -> None:
         headers = [*_unframed(reply), ("Transfer-Encoding", "chunked")]
@@ -231,11 +232,10 @@ async def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
 
 async def _first_bytes(chunks: AsyncIterator[bytes], length: int | None) -> AsyncIterator[bytes]:
     left = length
-    async for chunk in chunks:
-        if left is None:
-            yield chunk
-            continue
-        if left <= 0:
+    while left != 0:  # the chunk behind them may be long in coming
+        chunk = (await anext(chunks, b""))[:left]
+        if not chunk:
             return
-        yield chunk[:left]
-        left -= len(chunk)
+        yield chunk
+        if left is not None:
+            left -= len(chunk)
