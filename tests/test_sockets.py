@@ -564,6 +564,19 @@ class TestTheEndOfEverything:
                 with contextlib.suppress(ConnectionResetError):
                     assert await wire.rest() == b""
 
+    @pytest.mark.parametrize("turns", range(5))
+    async def test_who_comes_while_it_closes_is_closed_too(self, stub, turns):
+        """However far the connection has come by then."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            async with stub.serve() as url:
+                await asyncio.sleep(0)
+                with socket.create_connection(("127.0.0.1", URL(url).port)):
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+            gc.collect()
+        assert [] == [str(warning.message) for warning in said]
+
     def test_every_connection_is_closed_before_the_block_is_left(self, stub):
         """The loop may be closed at once."""
         clients = []

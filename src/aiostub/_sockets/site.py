@@ -42,6 +42,7 @@ class Site:
         self._opening: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._accepting: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def _port(self) -> int:
@@ -63,6 +64,9 @@ class Site:
             except OSError:  # it has left already, or the process has too many files open
                 await asyncio.sleep(_PAUSE)
                 continue
+            if self._closing:
+                accepted.close()
+                return
             task = self.loop.create_task(self._connect(accepted))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
@@ -101,7 +105,7 @@ class Site:
         """Stop listening, and drop the connections that are left."""
         assert self._accepting is not None
         own_ports.discard(self._port)
-        await _cancelled({self._accepting})
+        await self._last_accepted(self._accepting)
         self._socket.close()
         await _cancelled(self._opening)
         for end in tuple(self._ends):
@@ -109,6 +113,19 @@ class Site:
         self._empty.clear()
         if self._ends:
             await self._empty.wait()
+
+    async def _last_accepted(self, accepting: asyncio.Task[None]) -> None:
+        # To cancel it would leak who has been accepted in this turn of the loop.
+        self._closing = True
+        try:
+            last = socket.socket()
+        except OSError:  # too many files are open, so nobody is accepted either
+            await _cancelled({accepting})
+            return
+        with last:
+            last.settimeout(0)
+            last.connect_ex((HOST, self._port))
+            await asyncio.wait([accepting])
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
