@@ -379,6 +379,7 @@ class TestMarker:
         ("param='web'", "*pytest.mark.aiostub does not take 'param'; it is aiostub(base_url=*"),
         ("unmatched='maybe'", "*unmatched: expected 'error' or 'passthrough', got 'maybe'"),
         ("'/relative'", "*base_url: expected an absolute URL, got '/relative'"),
+        ("False", "*base_url: expected a str or a yarl.URL, got False"),
     )
 
     @pytest.mark.parametrize(("arguments", "text"), WRONG)
