@@ -293,7 +293,7 @@ class TestWithWhat:
         assert text(
             """
             the only call differs in json
-              expected  any method ANY json={'n': 1}
+              expected  json={'n': 1}
               got       POST http://api.test/items?page=1&sort=a
               json  m: unexpected, got [2]
             """
@@ -317,6 +317,14 @@ class TestWithWhat:
               +0 ms  POST  http://b.test/                200  0 ms  any ANY
             """
         ) == complaint(stub.assert_any_call, "POST", f"{URL}?page=2")
+
+    @virtual_time
+    async def test_the_text_of_any_call_of_a_route_asks_for_the_rest_alone(self, stub, session):
+        """Its method and URL are known."""
+        route = stub.post(URL).reply()
+        await send(session, ("POST", URL))
+        said = complaint(route.assert_any_call, json={"n": 1})
+        assert said.startswith("no call is one with json={'n': 1}\n\nThe nearest call: POST ")
 
     def test_the_text_of_any_call_without_a_call(self, stub):
         """It says so."""

@@ -82,12 +82,15 @@ class CallAssertions(abc.ABC):
             (d for d in differences if d is not None), key=lambda found: found[0], default=None
         )
         compared = None if nearest is None else nearest[1]
-        raise AssertionError(_explain.no_such_call(described(pattern), compared, self.calls.rows()))
+        text = described(pattern) if pattern.method else f"one with {pattern.conditions_text}"
+        raise AssertionError(_explain.no_such_call(text, compared, self.calls.rows()))
 
     def _assert_is(self, pattern: Pattern, call: Call, which: str) -> None:
         found = _difference(pattern, call)
         if found is not None:
-            raise AssertionError(_explain.different_call(described(pattern), found[1], which=which))
+            # Of a route, method and URL are known: it is asked for the rest alone.
+            text = described(pattern) if pattern.method else pattern.conditions_text
+            raise AssertionError(_explain.different_call(text, found[1], which=which))
 
 
 def _difference(pattern: Pattern, call: Call) -> tuple[float, _explain.Compared] | None:
