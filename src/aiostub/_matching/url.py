@@ -187,6 +187,8 @@ class Origin(Value):
 
     def find(self, actual: Canonical) -> Mapping[str, str] | Mismatch:
         """Compare; nothing is captured."""
+        if actual[:3] == (self.scheme, self.host, self.port):
+            return NOTHING_CAPTURED
         for part in ("host", "scheme", "port"):
             expected, got = getattr(self, part), getattr(actual, part)
             if expected == got:

@@ -111,7 +111,10 @@ class Index:
             if bucket is None:
                 return ()
             return bucket.live() if bucket.start else bucket.routes
-        return _merged(bucket.live() for bucket in self._find(canonical, request.url))
+        found = self._find(canonical, request.url)
+        if len(found) == 1:
+            return found[0].live()
+        return _merged(bucket.live() for bucket in found)
 
     def all(self, canonical: Canonical, request: Request) -> Iterable[Route]:
         """Return the routes that may match a request, used up or not, in order."""
