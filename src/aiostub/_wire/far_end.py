@@ -585,6 +585,11 @@ class FarEnd(BaseProtocol):
         # Nothing may have come out yet of what was compressed.
         return content is None or content._size > 0 or not content.total_bytes
 
+    @property
+    def takes_more(self) -> bool:
+        """Tell whether there is a client, and it would take more."""
+        return self.transport is not None and not self._paused
+
     async def drain(self) -> None:
         """Wait until the client takes more, and let it read what it has."""
         await self._drain_helper()

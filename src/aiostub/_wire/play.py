@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from aiostub._answers.reply import Reply
@@ -168,11 +168,14 @@ class Player:
         self._finish(reply)
 
     async def _chunk(self, chunk: bytes, *, frames: bool) -> None:
-        if self._chunks_sent:  # the first one follows the head at once, as behind a network
+        far_end = self._far_end
+        # The first one follows the head at once, as behind a network.
+        if self._chunks_sent and far_end.is_unread:
             await self._breathe()
         self._chunks_sent += 1
         self._go_on(_framed(chunk) if frames else chunk)
-        await self._far_end.drain()
+        if not far_end.takes_more:
+            await far_end.drain()
 
     def _go_on(self, data: bytes) -> None:
         # A client that reads a body takes it in the next turn of the loop, which need not be the
@@ -186,9 +189,9 @@ class Player:
         # A few turns of the loop let a client that is reading see what was before by itself; most
         # need one. Waiting for more of them made a stream three times as dear.
         for _ in range(_TURNS):
+            await asyncio.sleep(0)
             if not self._far_end.is_unread:
                 return
-            await asyncio.sleep(0)
 
     def _finish(self, reply: Reply) -> None:
         if reply.closes(self._method, self._version, keep_alive=self._keep_alive):
@@ -209,24 +212,20 @@ def _unframed(reply: Reply) -> list[tuple[str, str]]:
     return [(name, value) for name, value in reply.headers if name.lower() not in _FRAMING]
 
 
-async def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
-    """Give the body in its chunks, and close the user's iterator however this ends."""
+def _chunks(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """Give the body in its chunks; whoever closes this closes the user's iterator."""
     if reply.stream is None:
-        if reply.body:
-            yield reply.body
-        return
-    chunks: Any = reply.stream()
+        return _one_by_one([reply.body] if reply.body else [])
+    chunks = reply.stream()
+    return chunks if isinstance(chunks, AsyncGenerator) else _one_by_one(chunks)
+
+
+async def _one_by_one(chunks: Any) -> AsyncGenerator[bytes, None]:
     try:
-        if isinstance(chunks, AsyncIterable):
-            async for chunk in chunks:
-                yield chunk
-        else:
-            for chunk in chunks:
-                yield chunk
+        for chunk in chunks:
+            yield chunk
     finally:
-        if hasattr(chunks, "aclose"):
-            await chunks.aclose()
-        elif hasattr(chunks, "close"):
+        if hasattr(chunks, "close"):
             chunks.close()
 
 
