@@ -166,7 +166,7 @@ class MemoryConnector(_OwnConnector):
             exchange.released()
         owner = self._owner()
         gone = owner is None or owner._closed
-        BaseConnector._release(self, key, protocol, should_close=should_close or gone)
+        _OwnConnector._release(self, key, protocol, should_close=should_close or gone)
 
     def _forget(self, req: ClientRequest) -> None:
         for protocol, _ in self._conns.pop(req.connection_key, ()):
