@@ -40,7 +40,7 @@ ORDER = (
     *folder(
         *("_routing", "route", "websocket", "mount", "index", "router", "test_servers", "registry")
     ),
-    *folder("_wire", "memory", "far_end", "play"),
+    *folder("_wire", "memory", "server_side", "far_end", "play"),
     "_watch",
     *folder("_exchange", "client_call", "apps", "exchange", "client", "socket"),
     *folder("_sockets", "end", "site"),

@@ -522,6 +522,21 @@ async def test_an_eager_end_learns_of_the_end_in_order_too():
     assert ["made", b"last", "eof"] == far.events
 
 
+async def test_bytes_that_were_handed_on_may_count_as_unread():
+    """Their writer waits until they are read, and for nobody who has gone."""
+    near, far = connect(far_is_eager=True)
+    far.transport.weigh(100_000)
+    assert ["pause"] == near.told
+    assert 100_000 == near.transport.get_write_buffer_size()
+    far.transport.weigh(-80_000)
+    assert ["pause"] == near.told
+    far.transport.weigh(-10_000)
+    assert ["pause", "resume"] == near.told
+    far.transport.close()
+    far.transport.weigh(-10_000)
+    assert 0 == near.transport.get_write_buffer_size()
+
+
 async def test_a_half_closed_connection_carries_the_answer():
     """Whoever has written its end still reads."""
     near, far = connect(far=Recorder(stays_half_open=True))

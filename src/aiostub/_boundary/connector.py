@@ -177,7 +177,7 @@ class MemoryConnector(_OwnConnector):
         # Not what is in the pool alone: aiohttp forgets a connection when its user is cancelled in
         # a trace event. As long as any is being opened, that one looks the same.
         for far_end in tuple(self._far_ends):
-            far_end.put_server_away()  # its task ends in the next turn of the loop
+            far_end.put_servers_away()  # their tasks end in the next turn of the loop
             if far_end.is_idle and not self._opening:
                 far_end.abort()
                 self._far_ends.discard(far_end)  # it says so itself, but only in the next turn

@@ -32,7 +32,7 @@ from aiostub._answers.steps import Fail
 from aiostub._log.frames import FrameLog
 from aiostub._matching.conditions import asks_for_websocket
 from aiostub._routing.websocket import NO_VERDICT
-from aiostub._wire.far_end import ServerSide
+from aiostub._wire.server_side import ServerSide
 from aiostub.exceptions import RouteError, StubStateError
 from aiostub.faults import Fault
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from aiostub._answers.steps import Serve
     from aiostub._exchange.exchange import Exchange
     from aiostub._routing.registry import Registry
+    from aiostub._wire.far_end import FarEnd
 
 _silent = logging.getLogger("aiostub.access")
 _silent.setLevel(logging.CRITICAL)
@@ -73,15 +74,11 @@ class _Turn:
 _serving: ContextVar[ServerSide] = ContextVar("aiostub_serving")
 
 
-def _turn_of(side: ServerSide) -> _Turn:
-    return cast("_Turn", side.turn)
-
-
 def _application_of(answer: Callable[[Any, Any], Any]) -> web.Application:
     """Return an application of one function, for every path that it is asked for."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        exchange = _turn_of(_serving.get()).exchange
+        exchange = _serving.get().turn.exchange
         request.match_info.clear()
         request.match_info.update(exchange.request.path_params)
         response: web.StreamResponse = await answer(request, exchange)
@@ -110,7 +107,7 @@ class _End(AccessLogger):
         if self.logger.isEnabledFor(logging.INFO):
             super().log(request, response, time)
         side = _serving.get()
-        exchange = _turn_of(side).exchange
+        exchange = side.turn.exchange
         side.end_turn()
         if request.transport is not None and response.keep_alive:
             exchange.answered()
@@ -134,7 +131,8 @@ class RunningApp:
         self._serve = serve
         self._note = note
         self._runner = _runner(serve)
-        self._server: web.Server | None = None
+        self.started = False  # and not cleaned up yet: it can be asked
+        self._server: web.Server
         self._answer: Callable[[Any], Awaitable[web.StreamResponse]]
         self._handlers: set[asyncio.Task[Any]] = set()
         self._ready: asyncio.Future[None] = loop.create_future()
@@ -143,16 +141,9 @@ class RunningApp:
         self._life = serve.context.copy().run(loop.create_task, self._live())
 
     @property
-    def started(self) -> bool:
-        """Tell whether it can be asked."""
-        return self._server is not None
-
-    @property
     def ended(self) -> bool:
         """Tell whether it has been cleaned up: somebody cancels all tasks now and then."""
-        if self._server is not None:
-            return False
-        return self._ready.done() and self._ready.exception() is None
+        return not self.started and self._ready.done() and self._ready.exception() is None
 
     async def start(self) -> None:
         """Wait until the application has started.
@@ -173,7 +164,7 @@ class RunningApp:
         await self._clean_up()
 
     async def _clean_up(self) -> None:
-        self._server = None
+        self.started = False
         await self._end_handlers()
         await self._runner.cleanup()
 
@@ -190,6 +181,7 @@ class RunningApp:
         server = self._server = cast("web.Server", self._runner.server)
         self._answer = server.request_handler
         server.request_handler = cast("Any", self._watched)
+        self.started = True
         self._ready.set_result(None)
         return True
 
@@ -222,28 +214,33 @@ class RunningApp:
         Raises:
             StubStateError: it has been cleaned up meanwhile.
         """
-        if self._server is None:
+        if not self.started:
             message = f"{self._serve} has been cleaned up"
             raise StubStateError(message)
         far_end = exchange.far_end
         assert far_end is not None
         if far_end.wire.is_closing():  # a server would lose it before it has begun
             return
+        side = far_end.side_of(self)
+        if side is None:
+            side = self._connect(far_end)
         hear = hear_client = None
-        if asks_for_websocket(exchange.request):
+        if not far_end.is_plain and asks_for_websocket(exchange.request):
             frames = exchange.call._frames = FrameLog(self.loop.time)
             hear, hear_client = frames.received, frames.sent
-        turn = _Turn(exchange, hear)
-        if not far_end.ask_again(self, turn, hear_client):
-            side = ServerSide(far_end, owner=self)
-            context = self._serve.context.copy()
-            context.run(_serving.set, side)
-            context.run(far_end.serve, self._server(), side, turn, hear_client)
+        far_end.let_answer(side, _Turn(exchange, hear), hear_client)
+
+    def _connect(self, far_end: FarEnd) -> ServerSide:
+        """Let a new server have the connection."""
+        side = ServerSide(far_end, self, self._server())
+        context = self._serve.context.copy()
+        context.run(_serving.set, side)
+        context.run(far_end.admit, side)
+        return side
 
     async def _watched(self, request: web.Request) -> web.StreamResponse:
         side = _serving.get()
-        turn = _turn_of(side)
-        exchange = turn.exchange
+        turn: _Turn = side.turn
         task = asyncio.current_task()
         assert task is not None
         self._handlers.add(task)
@@ -251,13 +248,13 @@ class RunningApp:
             response = await self._answer(request)
         except Fault as fault:
             side.detach()  # it is not the application that goes on
-            _strike(exchange, fault, begun=turn.wrote)
+            _strike(turn.exchange, fault, begun=turn.wrote)
             raise asyncio.CancelledError from None
         except web.HTTPException:
             raise
         except Exception as error:
             if not (side.is_deserted and _comes_from_aiohttp(error)):
-                exchange.judge(error)
+                turn.exchange.judge(error)
             raise
         except NO_VERDICT:
             raise
@@ -265,16 +262,16 @@ class RunningApp:
             self._note(error)
             raise RuntimeError(str(error)) from error
         else:
-            self._check(response)
+            if not hasattr(response, "prepare"):  # which is how aiohttp tells
+                self._note_forgotten(response)
             return response
         finally:
             self._handlers.discard(task)
 
-    def _check(self, response: object) -> None:
+    def _note_forgotten(self, response: object) -> None:
         """Note a handler that forgot its response; aiohttp says so in its log alone."""
-        if not isinstance(response, web.StreamResponse):
-            message = f"{self._serve}: a handler must return a web.StreamResponse, got {response!r}"
-            self._note(RouteError(message))
+        message = f"{self._serve}: a handler must return a web.StreamResponse, got {response!r}"
+        self._note(RouteError(message))
 
     # The end.
 

@@ -20,7 +20,6 @@ import abc
 import asyncio
 import inspect
 import logging
-import re
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +67,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("aiostub")
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # RFC 9110, 10.1.1
-_GO_ON = 100
-_STATUS_LINE = rb"HTTP/1\.[01] (\d{3})"
+_GO_ON = b"100"
+_HTTP_1 = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
 
 class Exchange(abc.ABC):
@@ -304,10 +303,10 @@ class Exchange(abc.ABC):
         may_be_early = isinstance(action, (Send, Deliver, Ask)) and action.early
         return isinstance(action, Serve) or may_be_early
 
-    def _try(self, act: Any) -> bool:
+    def _try(self, act: Any, *args: Any) -> bool:
         """Do what may raise an error of the user's, which then is the answer."""
         try:
-            act()
+            act(*args)
         except BaseException as error:
             if self._is_for_nobody(error):
                 raise
@@ -334,7 +333,7 @@ class Exchange(abc.ABC):
     def _serve_soon(self, serve: Serve) -> None:
         assert self.far_end is not None
         if self.request.complete and self._expects_answer():
-            self._try(lambda: self._serve(serve))  # it reads the request in a turn of its own
+            self._try(self._serve, serve)  # it reads the request in a turn of its own
             return
         if not self.request.complete:
             self.far_end.hold()
@@ -370,7 +369,7 @@ class Exchange(abc.ABC):
             case LetThrough():
                 self._spawn(self._hand_over)
             case Serve() as serve:
-                self._try(lambda: self._serve(serve))
+                self._try(self._serve, serve)
 
     def _reply(self, reply: Reply) -> None:
         if reply.takes_time:
@@ -408,23 +407,23 @@ class Exchange(abc.ABC):
 
     def answer_began(self, data: bytes) -> bool:
         """Learn what a web server has sent first; tell whether it is the head of its answer."""
-        head = re.match(_STATUS_LINE, data)
-        status = 0 if head is None else int(head[1])
+        status = data[9:12] if data.startswith(_HTTP_1) else b""
         if status == _GO_ON:
             return False
-        self._served(status)
+        self._served(int(status) if status.isdigit() else 0)
         return True
 
     def _serve(self, serve: Serve) -> None:
+        app: RunningApp | None = self.registry.apps.get((serve, self.loop))
+        if app is not None and app.started:
+            app.ask(self)
+        else:
+            self._spawn(self._start_and_ask, serve)
+
+    async def _start_and_ask(self, serve: Serve) -> None:
         from aiostub._exchange.apps import running_app  # noqa: PLC0415 - a web server, for those who want one
 
         app = running_app(self.registry, serve)
-        if app.started:
-            app.ask(self)
-        else:
-            self._spawn(self._start_and_ask, app)
-
-    async def _start_and_ask(self, app: RunningApp) -> None:
         await app.start()
         app.ask(self)
 

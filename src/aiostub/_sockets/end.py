@@ -103,7 +103,7 @@ class SocketEnd(FarEnd):
 
     @property
     def _is_upgraded(self) -> bool:
-        return self.server is not None and getattr(self.message, "upgrade", False)
+        return self.side is not None and getattr(self.message, "upgrade", False)
 
     def _take_request(self) -> bool:
         """Begin a request when all of its head is there; tell whether it was."""
@@ -164,7 +164,7 @@ class SocketEnd(FarEnd):
         return piece
 
     def _take(self, data: bytes) -> None:
-        server = self.server  # one that is found now gets all that came anyway
+        side = self.side  # one that is found now gets all that came anyway
         if self._reader is not None:
             self.raw.append(data)
         try:
@@ -173,8 +173,8 @@ class SocketEnd(FarEnd):
             self._refuse(error)
         else:
             self._tell(piece)
-        if server is not None and self.server is server:
-            server.data_received(data)
+        if side is not None and self.side is side:
+            side.give(data)
 
     def _parsed_body(self, data: bytes) -> bytes:
         assert self._payload is not None
@@ -197,8 +197,8 @@ class SocketEnd(FarEnd):
         data = self._cut(len(self._unread))
         if self._hear_client is not None:
             self._hear_client(data)
-        assert self.server is not None
-        self.server.data_received(data)
+        assert self.side is not None
+        self.side.give(data)
 
     # What is no HTTP.
 
@@ -224,12 +224,12 @@ class SocketEnd(FarEnd):
         if self._reader is not reader:
             return
         self._reader = None
-        if self.server is None:
+        if self.side is None:
             if not self.wire.is_closing():
                 self.wire.resume_reading()  # held for a server that did not start
-            self._leave_kept()
-        elif not self._stands_by():
-            self._leave_server(None)
+            self.leave_all()
+        elif not self._stands_by(self.side):
+            self.leave(self.side)
         self.raw.clear()
         self._turn_to_the_next()
 
@@ -248,6 +248,8 @@ class SocketEnd(FarEnd):
 
         It is given the time to take an answer that is on its way.
         """
+        if self.side is not None and self.side.is_taken_over:
+            return self.side.hear_end()
         is_waiting = self._reader is not None and self._payload is None and not self._is_upgraded
         if not is_waiting or self.wire.get_extra_info("sslcontext") is not None:
             return False  # TLS cannot be half open
@@ -270,6 +272,9 @@ class SocketEnd(FarEnd):
     def write(self, data: bytes) -> None:
         self._wrote = True
         super().write(data)
+
+    def weigh(self, size: int) -> None:
+        """Do nothing: the client waits with what its socket does not take."""
 
     def write_at_once(self, data: bytes) -> None:
         self.write(data)  # as soon as a socket can

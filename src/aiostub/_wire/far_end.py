@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -29,12 +28,13 @@ from aiostub._answers.reply import SLICE, sliced
 from aiostub._wire.memory import MemoryTransport, connect_in_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.streams import StreamReader
 
     from aiostub._matching.request import Headers
+    from aiostub._wire.server_side import ServerSide, Turn
 
 _NO_LIMIT = 2**30  # the payload is taken out after each write, so it never fills up
 _LONG_LINE = 2**24  # the client's own headers are not ours to refuse
@@ -119,114 +119,6 @@ class Reader(Protocol):
         """Learn that the client has closed the connection."""
 
 
-class Turn(Protocol):
-    """One request that a web server answers, of those that come over a connection."""
-
-    def hear(self, data: bytes) -> None:
-        """Learn what the server sends."""
-
-
-class ServerSide:
-    """Be the transport of a web server that answers requests of a connection, one after another.
-
-    As long as nobody else is asked, the server stays: it takes a request that comes while it is
-    still busy with the one before, as behind a socket. While another answers, it leads nowhere.
-
-    Args:
-        far_end: of the connection.
-        owner: whose server it is.
-    """
-
-    def __init__(self, far_end: FarEnd, owner: object) -> None:
-        self.owner = owner
-        self.turn: Turn | None = None  # of the request that is being answered
-        self._next: deque[Turn] = deque()
-        self._far_end = far_end
-        self._attached = True
-        self._in_charge = True
-        self._closed = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._far_end.wire, name)
-
-    @property
-    def _sendfile_compatible(self) -> object:
-        """Say that no file can be handed to it, so that aiohttp reads the file itself."""
-        raise NotImplementedError
-
-    # Turns.
-
-    def expect(self, turn: Turn) -> None:
-        """Learn that the server gets a request to answer, after those that it has got before."""
-        self._in_charge = True
-        if self.turn is None:
-            self.turn = turn
-        else:
-            self._next.append(turn)
-
-    def end_turn(self) -> None:
-        """Learn that the server has sent all of a response."""
-        self.turn = self._next.popleft() if self._next else None
-
-    def stand_by(self) -> None:
-        """Lead nowhere until the server is asked again."""
-        self._in_charge = False
-
-    def detach(self) -> None:
-        """Lead nowhere from now on."""
-        if self._closed:
-            self._close()
-        self._attached = False
-
-    # asyncio.Transport
-
-    @property
-    def is_deserted(self) -> bool:
-        """Tell whether the client has gone."""
-        return not self._attached or self._far_end.is_deserted
-
-    def is_closing(self) -> bool:
-        return self._closed or not self._attached or self._far_end.wire.is_closing()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._closed or not self._attached or not self._in_charge:
-            return
-        if not isinstance(data, bytes):
-            data = bytes(memoryview(data))  # bytes() alone would take a number for a length
-        if self.turn is not None:
-            self.turn.hear(data)
-        self._far_end.write(data)
-
-    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
-        self.write(b"".join(list_of_data))
-
-    def close(self) -> None:
-        # As asyncio does: the client hears what was written last before it hears of the end.
-        if not self._closed:
-            self._closed = True
-            self._far_end.call_soon(self._close)
-
-    def _close(self) -> None:
-        if self._rules:
-            self._far_end.wire.close()
-
-    def abort(self) -> None:
-        self._closed = True
-        if self._rules:
-            self._far_end.wire.abort()
-
-    @property
-    def _rules(self) -> bool:
-        """Tell whether the connection is this server's to close."""
-        return self._attached and (self._in_charge or self._far_end.is_idle)
-
-    def get_protocol(self) -> asyncio.BaseProtocol | None:
-        return self._far_end.server
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._far_end.server = cast("asyncio.Protocol", protocol)
-
-
 class FarEnd(BaseProtocol):
     """Serve one connection of a client, request after request.
 
@@ -247,9 +139,8 @@ class FarEnd(BaseProtocol):
         self._payload: StreamReader | None = None
         self._missing = 0  # bytes of a body that no parser needs to read
         self._half_closed = False
-        self.server: asyncio.Protocol | None = None  # of the application that answers
-        self._kept: asyncio.Protocol | None = None  # the one that stands by, to be asked again
-        self._side: ServerSide | None = None
+        self.side: ServerSide | None = None  # of the web server that answers
+        self._sides: dict[object, ServerSide] = {}  # of all that have answered, by their owners
         self._hear_client: Callable[[bytes], None] | None = None
 
     @classmethod
@@ -282,8 +173,16 @@ class FarEnd(BaseProtocol):
     @property
     def is_idle(self) -> bool:
         """Tell whether no request is under way, and no server hears the end of one."""
-        is_at_work = self._side is not None and self._side.turn is not None
-        return self._reader is None and not is_at_work
+        return self._reader is None and all(side.turn is None for side in self._sides.values())
+
+    def is_left_to(self, side: ServerSide) -> bool:
+        """Tell whether no request is under way, and no other server has the connection."""
+        return self.is_idle and len(self._sides) == 1 and side.owner in self._sides
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether the head of the request asks for nothing but an answer."""
+        return type(self.message) is PlainHead
 
     def call_soon(self, act: Callable[[], None]) -> None:
         """Do something in a turn of the event loop of its own."""
@@ -296,8 +195,8 @@ class FarEnd(BaseProtocol):
             reader: is told what arrives.
             method: which parser will do depends on it.
         """
-        if self.server is not None:
-            self._leave_server(None)
+        if self.side is not None:
+            self.leave(self.side)
         if self.raw or self.message is not None:
             self._forget()
         self._reader = reader
@@ -322,120 +221,108 @@ class FarEnd(BaseProtocol):
     def finish(self, reader: Reader) -> None:
         """Forget a reader whose exchange is over: an idle connection keeps nothing alive."""
         if self._reader is reader:
-            if self.server is None:
+            side = self.side
+            if side is None:
                 self.wire.resume_reading()
-                self._leave_kept()
-            elif not self._stands_by():
+                self.leave_all()
+            elif not self._stands_by(side):
                 # It may still have to read what the client said before it went.
-                self._loop.call_soon(self._leave_later, self.server)
+                self._loop.call_soon(self._leave_later, side)
             self._forget()
             if self._half_closed:
                 self.wire.close()
 
-    # A web server that answers.
+    # Web servers that answer. Each keeps its connection, to answer again, as long as nobody answers
+    # who is no such server, and it has sent all of its answer when another one is asked.
 
-    def _stands_by(self) -> bool:
+    def _stands_by(self, side: ServerSide) -> bool:
         """Let the server say and hear nothing until it is asked again; tell whether it can be."""
-        side = self._side
-        if side is None or side.is_closing() or self._missing or self._payload is not None:
+        if self._missing or self._payload is not None or side.is_closing():
             return False
         if not self.wire.is_reading():  # it has enough of a body, but others are to be heard
             return False
         side.stand_by()
-        self._kept, self.server, self._hear_client = self.server, None, None
+        self.side = self._hear_client = None
         return True
 
-    def _leave_kept(self) -> None:
-        if self._kept is not None:
-            self._leave_server(None)
-
-    def put_server_away(self) -> None:
-        """Close the connection of a server that has nothing to do, before this call returns."""
-        if (self.server or self._kept) is not None and self.is_idle:
-            self._leave_server(None)
+    def put_servers_away(self) -> None:
+        """Close the connections of servers that have nothing to do, before this call returns."""
+        if self._sides and self.is_idle:
+            self.leave_all()
 
     def hold(self) -> None:
         """Take no more of the request until a server is there, which reads as fast as it can."""
         self.wire.pause_reading()
 
-    def ask_again(
-        self, owner: object, turn: Turn, hear_client: Callable[[bytes], None] | None
-    ) -> bool:
-        """Let the server that answered before answer this request as well, if there is one.
+    def side_of(self, owner: object) -> ServerSide | None:
+        """Return the side of the server that answered before, if it would answer again."""
+        side = self._sides.get(owner)
+        return None if side is None or side.is_closing() else side
 
-        Args:
-            owner: whose server it must be.
-            turn: the request.
-            hear_client: told what comes after the request.
-        """
-        kept, side = self._kept, self._side
-        if kept is None or side is None or side.owner is not owner:
-            return False
-        self._kept = None
-        self._feed(kept, side, turn, hear_client)
-        return True
-
-    def serve(
-        self,
-        server: asyncio.Protocol,
-        side: ServerSide,
-        turn: Turn,
-        hear_client: Callable[[bytes], None] | None,
-    ) -> None:
-        """Let the protocol of a server answer this request: it gets what came, and what will.
-
-        Args:
-            server: the protocol.
-            side: its transport.
-            turn: the request.
-            hear_client: told what comes after the request.
-        """
-        self._leave_kept()
-        self._side = side
-        server.connection_made(cast("asyncio.Transport", side))
+    def admit(self, side: ServerSide) -> None:
+        """Let a new server have the connection, besides those of other owners."""
+        former = self._sides.get(side.owner)
+        if former is not None:
+            self.leave(former)
+        self._sides[side.owner] = side
+        side.connect()
         if self._paused:
-            server.pause_writing()
-        self._feed(server, side, turn, hear_client)
+            side.server.pause_writing()
 
-    def _feed(
-        self,
-        server: asyncio.Protocol,
-        side: ServerSide,
-        turn: Turn,
-        hear_client: Callable[[bytes], None] | None,
+    def let_answer(
+        self, side: ServerSide, turn: Turn, hear_client: Callable[[bytes], None] | None
     ) -> None:
+        """Let a server answer this request: it gets what came, and what will.
+
+        Args:
+            side: of the server.
+            turn: the request.
+            hear_client: told what comes after the request.
+        """
+        if len(self._sides) > 1:
+            self._leave_busy(but=side)
+        self.side = side
         self._hear_client = hear_client
-        self.server = server
         side.expect(turn)
         self.wire.resume_reading()
-        for data in self.raw:
-            server.data_received(data)
+        side.give(b"".join(self.raw))
 
-    def _leave_later(self, server: asyncio.Protocol) -> None:
-        if self.server is server:
-            self._leave_server(None)
+    def weigh(self, size: int) -> None:
+        """Let the client wait with its writing for so much that a server has still to read."""
+        self.wire.weigh(size)
 
-    def _leave_server(self, error: BaseException | None) -> None:
-        server, side = self.server or self._kept, self._side
-        self.server = self._kept = self._side = self._hear_client = None
-        assert side is not None
-        side.detach()
-        if server is not None:
-            server.connection_lost(error if isinstance(error, Exception) else None)
+    def _leave_later(self, side: ServerSide) -> None:
+        if self.side is side:
+            self.leave(side)
+
+    def _leave_busy(self, but: ServerSide) -> None:
+        for side in tuple(self._sides.values()):
+            if side is not but and side.turn is not None:
+                self.leave(side)
+
+    def leave_all(self, error: BaseException | None = None) -> None:
+        """Let no server have the connection any more."""
+        for side in tuple(self._sides.values()):
+            self.leave(side, error)
+
+    def leave(self, side: ServerSide, error: BaseException | None = None) -> None:
+        """Let a server lose the connection."""
+        if side is self.side:
+            self.side = self._hear_client = None
+        del self._sides[side.owner]
+        side.disconnect(error if isinstance(error, Exception) else None)
         if not self.wire.is_closing():  # where TLS has nothing left to read from
             self.wire.resume_reading()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        server = self.server or self._kept
-        if server is not None:
-            server.pause_writing()
+        for side in self._sides.values():
+            side.server.pause_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        server = self.server or self._kept
-        if server is not None:
-            server.resume_writing()
+        for side in self._sides.values():
+            side.server.resume_writing()
 
     # What a body asks for whose reader is slow or fast. This one takes everything at once; who
     # answers is to say how fast the wire is read.
@@ -454,18 +341,18 @@ class FarEnd(BaseProtocol):
         self._among.add(self)
 
     def data_received(self, data: bytes) -> None:
-        server = self.server  # one that is found now gets all that came anyway
+        side = self.side  # one that is found now gets all that came anyway
         reader = self._reader
         if reader is not None and data:  # aiohttp 3.14 asks again with nothing new
             if self.message is None and self._requests is None:
                 self._take_head(reader, data)
             else:
                 self._take_more(data)
-        if server is None or self.server is None:
+        if side is None or self.side is not side:
             return
         if self._hear_client is not None:
             self._hear_client(data)
-        self.server.data_received(data)
+        side.give(data)
 
     def _take_head(self, reader: Reader, data: bytes) -> None:
         self.raw.append(data)
@@ -531,14 +418,16 @@ class FarEnd(BaseProtocol):
             reader.body_arrived(piece)
 
     def eof_received(self) -> bool:
+        if self.side is not None and self.side.is_taken_over:
+            return self.side.hear_end()
         self._half_closed = not self.wire.peer.is_closing()
         return self._half_closed  # such a client still reads the response
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._among.discard(self)
-        if (self.server or self._kept) is not None:
-            self._leave_server(exc)
+        if self._sides:
+            self.leave_all(exc)
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.client_left()
@@ -553,7 +442,7 @@ class FarEnd(BaseProtocol):
     def write_at_once(self, data: bytes) -> None:
         """Send bytes without a turn of the loop before the client has them, if they are few.
 
-        Only from a task of our own, in which the client is in the midst of nothing.
+        Only from a task in which the client is in the midst of nothing.
         """
         if len(data) > SLICE:
             self.write(data)

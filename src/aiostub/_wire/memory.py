@@ -173,7 +173,7 @@ class MemoryTransport(asyncio.Transport):
         Only from a task that the other end waits for: it must be in the midst of nothing.
         """
         peer = self.peer
-        if peer._inbox or self._closing or peer._closing or not peer._reading:
+        if peer._inbox or self._closing or peer._closing or not peer._reading or self._sent_eof:
             self.write(data)
         else:
             peer._hand_on(data)
@@ -216,6 +216,16 @@ class MemoryTransport(asyncio.Transport):
         self._ended = True
         self._end = reason
         self._schedule()
+
+    def weigh(self, size: int) -> None:
+        """Count bytes that were handed on as still to be read, or as read: then less than zero."""
+        if self._closing:
+            return
+        self._inbox_size += size
+        if self._inbox_size > self.peer._high:
+            self.peer._pause_writer()
+        elif self._inbox_size <= self.peer._low:
+            self.peer._resume_writer()
 
     def _pause_writer(self) -> None:
         if not self._writer_paused and not self._closing:
