@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from textwrap import dedent
+
+import aiohttp
 
 import aiostub
 
@@ -65,3 +69,16 @@ def run_pytest(pytester, source, *options, ini="", mode="auto", method="inproces
     pytester.makeini(settings)
     run = getattr(pytester, f"runpytest_{method}")
     return run("-p", "no:randomly", "-p", "no:cacheprovider", *options)
+
+
+def collect():
+    """End what a run has leaked: in the run around it, that is nobody's.
+
+    Whoever holds a session yet, a log record or a traceback, would let it warn a later test.
+    """
+    for thing in gc.get_objects():
+        if issubclass(type(thing), aiohttp.ClientSession) and not thing.closed:
+            thing.detach()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import aiohttp
 import pytest
+from pytest_in_pytest import collect
 
 import aiostub
 from aiostub import AiostubError
@@ -405,6 +406,7 @@ def shown_by_pytest(scene, pytester):
     quiet = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:logging", "--tb=short")
     filters = ("-Wignore::ResourceWarning", "-Wignore::pytest.PytestUnraisableExceptionWarning")
     out = pytester.runpytest_inprocess(*quiet, *filters).outlines
+    collect()
     start = next(n for n, line in enumerate(out) if re.match(r"_+ .* _+$", line))
     end = next(n for n, line in enumerate(out) if "short test summary" in line)
     agents = re.compile(r"^(Accept-Encoding|User-Agent|Content-Type|Content-Length|Host|Accept): ")

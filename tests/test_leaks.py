@@ -5,12 +5,11 @@ from __future__ import annotations
 import gc
 import sys
 import time
-import warnings
 import weakref
 
 import aiohttp
 import pytest
-from pytest_in_pytest import NO_HYPOTHESIS, run_pytest
+from pytest_in_pytest import NO_HYPOTHESIS, collect, run_pytest
 
 import aiostub
 from aiostub import _watch
@@ -29,19 +28,6 @@ async def poll(session, url=URL):
     async with session.get(url) as response:
         await response.read()
 """
-
-
-def collect():
-    """End what a run has leaked: in the run around it, that is nobody's.
-
-    Whoever holds a session yet, a log record or a traceback, would let it warn a later test.
-    """
-    for thing in gc.get_objects():
-        if issubclass(type(thing), aiohttp.ClientSession) and not thing.closed:
-            thing.detach()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 @pytest.fixture

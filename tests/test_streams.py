@@ -75,8 +75,7 @@ async def test_a_client_that_does_not_read_holds_up_nothing(stream):
     with aiostub.Stub() as stub:
         stub.get(URL).reply(stream=stream)
         async with ClientSession() as session, session.get(URL) as response:
-            while not response.content.is_eof():
-                await asyncio.sleep(0.001)
+            await response.content.wait_eof()
             assert b"".join(CHUNKS) == await response.content.readany()
 
 
