@@ -202,6 +202,19 @@ def test_stopping_what_is_not_started_is_an_error():
         stub.stop()
 
 
+async def test_leaving_a_stub_that_was_stopped_is_an_error_unless_there_is_one_already():
+    """A test that fails behind its own stop() fails with what it has raised."""
+    with pytest.raises(StubStateError, match="not started"), aiostub.Stub() as stub:
+        stub.stop()
+    with pytest.raises(KeyError), aiostub.Stub() as stub:
+        stub.stop()
+        raise KeyError
+    with pytest.raises(KeyError):
+        async with aiostub.Stub() as stub:
+            stub.stop()
+            raise KeyError
+
+
 def test_entering_a_started_stub_is_an_error():
     """A with statement starts; nothing starts twice."""
     with aiostub.Stub() as stub, pytest.raises(StubStateError):

@@ -161,7 +161,8 @@ class Stub(CallAssertions):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stop(exc)
+        if exc is None or self._started:  # else the test fails already, and not with that
+            self._stop(exc)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -173,6 +174,8 @@ class Stub(CallAssertions):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if exc is not None and not self._started:
+            return
         self._restore()
         await asyncio.sleep(0)  # connections that were closed now say so to their protocols
         await self._clean_up()
