@@ -180,6 +180,21 @@ async def test_nested_and_letting_through(real):
             assert await text(f"{real}/b") == "real GET /b"
 
 
+@pytest.mark.parametrize("unmatched", [True, False])
+async def test_what_is_let_through_comes_to_a_stub_outside(real, unmatched):
+    """Its routes answer, and what they do not goes to the real network."""
+    redirect = f"{real}/stub"
+    with aiostub.Stub() as stub:
+        stub.get(f"{real}/stub").reply(text="stub").times(2)
+        with aioresponses(
+            passthrough=[] if unmatched else [real], passthrough_unmatched=unmatched
+        ) as mock:
+            mock.get(URL, status=302, headers={"Location": redirect})
+            assert await text(redirect) == "stub"
+            assert await text() == "stub"
+            assert await text(f"{real}/b") == "real GET /b"
+
+
 # Pass-through.
 
 

@@ -34,7 +34,7 @@ from aiohttp import (
 from aiohttp.helpers import TimerNoop
 from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 
-from aiostub._answers.steps import Action, Ask, Deliver, Hang, LetThrough, Step
+from aiostub._answers.steps import Action, Ask, Deliver, Hang, Step
 from aiostub._boundary import interception
 from aiostub._matching.needle import needle_of
 from aiostub._matching.pattern import Pattern as _Pattern
@@ -287,6 +287,7 @@ class _Call:
         "kwargs",
         "methods",
         "mock",
+        "passes",
         "prepared",
         "session",
         "url",
@@ -300,6 +301,7 @@ class _Call:
         self.prepared: Deliver | None = None  # what the first request of the call gets
         self.url: URL | None = None
         self.kwargs: dict[str, Any] = {}
+        self.passes = False  # a request of it, to what is outside of the mock
         self.asked = 0  # how many requests have come to the boundary
         self.failure: BaseException | None = None  # what one of them met there
         self.methods: list[str] = []  # what each response says of its request
@@ -788,20 +790,29 @@ class aioresponses:  # noqa: N801 - its users know it by this name
         if call is None or call.mock is not self:
             return NoAnswer(None)
         if not use:
-            return self._taken(Hang() if call.url is not None else LetThrough())
+            return self._taken(Hang()) if call.url is not None else NoAnswer(None)
         call.asked += 1
         if call.url is None:
-            return self._taken(LetThrough())
+            return NoAnswer(None)
         if call.prepared is not None:
             prepared, call.prepared = call.prepared, None
             return self._taken(prepared)
-        return self._taken(self._next(call, request))
+        action = self._next(call, request)
+        call.passes = action is None
+        return NoAnswer(None) if action is None else self._taken(action)
+
+    def _lets_through(self) -> bool:
+        call = _call.get()
+        return call is not None and call.mock is self and (call.url is None or call.passes)
 
     def _taken(self, action: Action) -> Taken:
         return Taken(self._route, Step(action), _NO_MATCH)
 
-    def _next(self, call: _Call, request: Request) -> Action:
-        """Say what the next request of a call gets: a redirect, or one that is sent again."""
+    def _next(self, call: _Call, request: Request) -> Action | None:
+        """Say what the next request of a call gets: a redirect, or one that is sent again.
+
+        ``None`` is what a stub outside has for it, or the real network.
+        """
         taken = next(
             (
                 taken
@@ -812,7 +823,7 @@ class aioresponses:  # noqa: N801 - its users know it by this name
             None,
         )
         if taken is None and (self.passthrough_unmatched or self._passes(request.url)):
-            return LetThrough()
+            return None
         if isinstance(taken, Answer):
             return self._deliver(call, taken, request.method, request.url)
 
@@ -857,6 +868,9 @@ class _Dialect:
 
     def choose(self, request: Request, *, use: bool) -> Choice:
         return self._mock._choose(request, use=use)
+
+    def lets_through(self) -> bool:
+        return self._mock._lets_through()
 
 
 def _prefixes(given: Any) -> Any:
