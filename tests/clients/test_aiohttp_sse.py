@@ -79,7 +79,7 @@ async def test_quiet_times_are_filled_with_comments(aiostub):
     async def wait(request):
         async with sse_response(request) as response:
             response.ping_interval = 15
-            await asyncio.sleep(60)
+            await asyncio.sleep(65)
             await response.send("at last")
         return response
 
