@@ -337,9 +337,9 @@ class Pausing(Own):
         super().data_received(data)
 
 
-@everywhere
-async def test_a_protocol_that_pauses_gets_no_more(way):
-    """Until it goes on."""
+@contextlib.asynccontextmanager
+async def paused(way):
+    """Give the transport of a protocol that has paused in a long upload, and what it has got."""
     handler = TakeOver(None)
     server = handler.protocol = Pausing(handler)
     async with behind(way, handler) as url, ClientSession() as session:
@@ -347,30 +347,30 @@ async def test_a_protocol_that_pauses_gets_no_more(way):
             transport.write(b"x" * 3 * MIB)
             await until(lambda: server.events)
             await turns()
-            assert not handler.transport.is_reading()
-            assert 1 == len(server.events)
-            handler.transport.resume_reading()
-            assert handler.transport.is_reading()
-            await until(lambda: sum(map(len, server.events)) == 3 * MIB)
+            yield handler.transport, server.events
             handler.done.set()
+
+
+@everywhere
+async def test_a_protocol_that_pauses_gets_no_more(way):
+    """Until it goes on."""
+    async with paused(way) as (transport, events):
+        assert not transport.is_reading()
+        assert 1 == len(events)
+        transport.resume_reading()
+        assert transport.is_reading()
+        await until(lambda: sum(map(len, events)) == 3 * MIB)
 
 
 @in_memory
 async def test_a_protocol_that_has_lost_its_connection_gets_no_more(way):
     """What was still unread is dropped."""
-    handler = TakeOver(None)
-    server = handler.protocol = Pausing(handler)
-    async with behind(way, handler) as url, ClientSession() as session:
-        async with taken_over(url, session, Own()) as transport:
-            transport.write(b"x" * 3 * MIB)
-            await until(lambda: server.events)
-            await turns()
-            handler.transport.resume_reading()
-            handler.transport.abort()
-            await turns()
-            handler.done.set()
-    assert None is server.events[-1]
-    assert server.events.count(None) == 1
+    async with paused(way) as (transport, events):
+        transport.resume_reading()
+        transport.abort()
+        await turns()
+    assert None is events[-1]
+    assert events.count(None) == 1
 
 
 @everywhere
