@@ -21,7 +21,7 @@ from yarl import URL
 import aiostub
 from aiostub import StubStateError, UnmatchedRequest, UnsatisfiedStub
 from aiostub._boundary import interception
-from aiostub._boundary.connector import MemoryConnector
+from aiostub._boundary.connector import MemoryConnector, _copy
 
 SITE = "https://api.example.com"
 PATCHED = [(ClientSession, "_request"), (BaseConnector, "connect"), (BaseConnector, "close")]
@@ -92,6 +92,24 @@ def test_a_started_stub_patches_three_functions_and_no_more():
 def test_no_class_of_ours_derives_from_one_that_is_patched():
     """The interpreter would forget with each start what it has learnt of it, and be slower."""
     assert not any(issubclass(MemoryConnector, owner) for owner, _ in PATCHED)
+
+
+def test_a_class_that_cannot_be_copied_is_taken_as_it_is():
+    """An aiohttp to come may have slots there, or functions that call super()."""
+
+    class Plain:
+        def at_home(self):
+            return True
+
+    class Slotted:
+        __slots__ = ("x",)
+
+    class Calling:
+        def __init__(self):
+            super().__init__()
+
+    assert [True, False, False] == [_copy(kind) is not kind for kind in (Plain, Slotted, Calling)]
+    assert _copy(Plain)().at_home()
 
 
 def test_stopping_puts_back_what_was_there(before):

@@ -34,6 +34,7 @@ from aiohttp import BaseConnector, ClientSession
 from aiostub import _explain
 from aiostub._answers.steps import Ask
 from aiostub._boundary import interception
+from aiostub._boundary.connector import MemoryConnector
 from aiostub._boundary.interception import Patch
 from aiostub._exchange.client import ClientExchange
 from aiostub._routing.route import Place
@@ -260,7 +261,7 @@ class Sessions:
         @functools.wraps(original)
         def __init__(connector: BaseConnector, *args: Any, **kwargs: Any) -> None:  # noqa: N807
             original(connector, *args, **kwargs)
-            if patch.active:
+            if patch.active and not isinstance(connector, MemoryConnector):
                 self._made_at[connector] = _made(connector, sys._getframe(1))
 
         return __init__
