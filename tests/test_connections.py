@@ -517,6 +517,16 @@ async def test_the_log_does_not_keep_a_session_alive():
         assert 200 == stub.calls.last.response.status
 
 
+async def test_the_origin_of_a_call_leads_to_no_session():
+    """Neither through the traces that it was known by, nor through its last request."""
+    async with aiostub.Stub() as stub:
+        stub.get(SITE).reply(200)
+        async with ClientSession(trace_configs=[aiohttp.TraceConfig()]) as session:
+            await fetch(session)
+        origin = stub.calls.last.origin
+        assert ((), None, None) == (origin.traces, origin.last, origin.failed)
+
+
 async def test_a_connector_with_a_response_that_nobody_lets_go_is_given_back():
     """The log still has the response, which has its session, as aiohttp has made it."""
     async with aiostub.Stub() as stub:

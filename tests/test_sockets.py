@@ -830,6 +830,17 @@ class TestHttp:
         assert (await wire.answer()).text == "x"
         assert stub.calls.last.request.body == b"ab"
 
+    async def test_it_is_told_so_once(self, stub):
+        """Though it is asked three times who answers: for the head twice, and for the whole."""
+        stub.post("/").handle(lambda _: None, early=True).optional()
+        stub.post("/", data=b"ab").reply(201)
+
+        async with stub.serve() as url, dial(url) as wire:
+            wire.ask("/", "POST", "Expect: 100-continue", "Content-Length: 2")
+            assert await wire.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+            wire.send(b"ab")
+            assert (await wire.answer()).status == 201
+
     async def test_an_early_answer_comes_without_100(self, stub):
         """While the client still waits."""
         stub.post("/").reply(417, early=True)

@@ -295,7 +295,7 @@ class Boundary:
                 return _let_through(exchange, real_connect)
             if req.proxy is not None and not req.is_ssl():
                 _authorise_with_proxy(req, req.proxy)
-            exchange.is_settled = isinstance(action, (Send, Deliver, Serve)) and not exchange.queues
+            exchange.is_settled = isinstance(action, (Send, Deliver, Serve))
             return memory.open(exchange)
         except BaseException as error:
             exchange.end(error)
@@ -307,9 +307,8 @@ class Boundary:
         if memory is not None:
             memory.drop_idle()
             memory._closed = True
-            if not memory._busy:  # else it has yet to give up what its stub ends
-                with self._lock:
-                    self._memories.discard(memory)
+            with self._lock:
+                self._memories.discard(memory)
         if _watch.current is not None:
             _watch.current.connector_closed(connector)
 

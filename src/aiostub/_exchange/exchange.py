@@ -77,7 +77,6 @@ class Exchange(abc.ABC):
     __slots__ = (
         "_answering",
         "_declined",
-        "_has_leave",
         "_log_of",
         "_over",
         "_received",
@@ -117,7 +116,6 @@ class Exchange(abc.ABC):
         self._over = False
         self._replays = False  # it meets again what the call before it met
         self._log_of: Log | None = None
-        self._has_leave = False  # the client was told to send the body
         self._waiting: asyncio.Future[None] | None = None
 
     # What depends on who the client is.
@@ -288,8 +286,7 @@ class Exchange(abc.ABC):
             return
         if self.request.complete or self._needs_no_body():
             self._answer_soon()
-        elif not self._has_leave and self._asks_for_leave():
-            self._has_leave = True
+        elif self._asks_for_leave():
             assert self.far_end is not None
             self.far_end.write(_CONTINUE)
 
