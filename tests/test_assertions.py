@@ -319,6 +319,16 @@ class TestWithWhat:
         ) == complaint(stub.assert_any_call, "POST", f"{URL}?page=2")
 
     @virtual_time
+    async def test_a_stub_that_is_asked_for_every_method_names_the_url(self, stub, session):
+        """It is not known which was meant."""
+        stub.post(URL).reply()
+        await send(session, ("POST", URL))
+        for asked in (stub.assert_called_with, stub.assert_any_call):
+            assert "any method http://api.test/other" in complaint(
+                asked, None, "http://api.test/other"
+            )
+
+    @virtual_time
     async def test_the_text_of_any_call_of_a_route_asks_for_the_rest_alone(self, stub, session):
         """Its method and URL are known."""
         route = stub.post(URL).reply()

@@ -161,8 +161,9 @@ class Stub(CallAssertions):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exc is None or self._started:  # else the test fails already, and not with that
-            self._stop(exc)
+        if exc is not None and not self._started:
+            return  # the test fails already: to say that it is not started would hide that
+        self._stop(exc)
 
     async def __aenter__(self) -> Self:
         self.start()

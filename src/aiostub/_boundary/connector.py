@@ -17,7 +17,6 @@ aiohttp's private names used here, and why:
 - ``BaseConnector._available_connections``: whether a request would have to queue.
 - ``BaseConnector._create_connection``: the one method that a connector must supply.
 - ``BaseConnector._release``: told when a connection is idle or done with.
-- ``BaseConnector._closed``, ``Connection._protocol``: their properties take three times as long.
 - ``BaseConnector._loop``, ``_factory``: the loop, and what makes client protocols.
 """
 
@@ -82,7 +81,7 @@ if TYPE_CHECKING:
     _Connector = BaseConnector
 else:
     # With each patch, the interpreter forgets what it has learnt of a class and of those that
-    # derive from it: 3 % of a whole test.
+    # derive from it: 2 % of a whole test.
     _Connector = _copy(BaseConnector)
 
 
@@ -175,7 +174,8 @@ class MemoryConnector(_Connector):
         if exchange is not None:
             exchange.released()
         owner = self._owner()
-        gone = owner is None or owner._closed
+        gone = owner is None or owner.closed
+        # Not by super(), nor where a ClientCall is made: 0.7 % of a request's instructions.
         _Connector._release(self, key, protocol, should_close=should_close or gone)
 
     def _forget(self, req: ClientRequest) -> None:
@@ -204,7 +204,7 @@ def _ends_of(connection: Connection, exchange: ClientExchange) -> tuple[Response
     """Return protocol and transport, unless something happened during a trace event."""
     if exchange.stopped is not None:
         raise exchange.stopped
-    protocol = connection._protocol
+    protocol = connection.protocol
     if protocol is None or protocol.transport is None:
         raise _RESET("Cannot write to closing transport")
     return protocol, protocol.transport
@@ -280,7 +280,7 @@ class Boundary:
             traces: as aiohttp hands them over.
             timeout: as aiohttp hands it over.
         """
-        if connector._closed:
+        if connector.closed:
             return MemoryConnector(connector).refuse(req, traces, timeout)
         memory = self._memory_of(connector)
         exchange = ClientExchange(registries, connector, req, traces, timeout)

@@ -111,7 +111,7 @@ class ClientExchange(Exchange):
         traces: list[Trace],
         timeout: ClientTimeout,
     ) -> None:
-        Exchange.__init__(self, registries)  # super() takes twice as long
+        super().__init__(registries)
         self.connector = connector
         self.client_request = req
         self.traces = traces

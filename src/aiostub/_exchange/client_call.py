@@ -34,7 +34,7 @@ class ClientCall(Origin):
     # A context or the log may outlive the call by far, so in the end nothing leads to a session.
 
     def __init__(self, method: str, url: str | URL, kwargs: Mapping[str, Any]) -> None:
-        self.method = method
+        self.method = method  # as in Origin: to call it is dearer (see MemoryConnector._release)
         self.url = url
         self.kwargs = kwargs
         self.traces: Sequence[Trace] | None = None  # the list that all requests of one call share

@@ -82,15 +82,20 @@ class CallAssertions(abc.ABC):
             (d for d in differences if d is not None), key=lambda found: found[0], default=None
         )
         compared = None if nearest is None else nearest[1]
-        text = described(pattern) if pattern.method else f"one with {pattern.conditions_text}"
-        raise AssertionError(_explain.no_such_call(text, compared, self.calls.rows()))
+        wanted = self._wanted(pattern)
+        if self._name() is not None:
+            wanted = f"one with {wanted}" if wanted else "there"
+        raise AssertionError(_explain.no_such_call(wanted, compared, self.calls.rows()))
 
     def _assert_is(self, pattern: Pattern, call: Call, which: str) -> None:
         found = _difference(pattern, call)
         if found is not None:
-            # Of a route, method and URL are known: it is asked for the rest alone.
-            text = described(pattern) if pattern.method else pattern.conditions_text
-            raise AssertionError(_explain.different_call(text, found[1], which=which))
+            wanted = self._wanted(pattern)
+            raise AssertionError(_explain.different_call(wanted, found[1], which=which))
+
+    def _wanted(self, pattern: Pattern) -> str:
+        """Return what a text asks for; a route's own method and URL are known."""
+        return described(pattern) if self._name() is None else pattern.conditions_text
 
 
 def _difference(pattern: Pattern, call: Call) -> tuple[float, _explain.Compared] | None:

@@ -173,9 +173,8 @@ class Pattern(Individual):
         A difference that is certain is said at once; `UNDECIDED` means that none is, and
         that something has not arrived yet.
         """
-        method = request._method  # noqa: SLF001 - its property takes 0.1 % of a request
-        if self.method is not None and self.method != method:
-            return Mismatch("method", f"expected {self.method}, got {method}")
+        if self.method is not None and self.method != request.method:
+            return Mismatch("method", f"expected {self.method}, got {request.method}")
         if self.exact == canonical:
             return self._ask(request, PLAIN_MATCH) if self._conditions else PLAIN_MATCH
         captured = _find(self._target, request, canonical)

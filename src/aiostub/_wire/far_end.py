@@ -224,7 +224,8 @@ class FarEnd(BaseProtocol):
             side = self.side
             if side is None:
                 self.wire.resume_reading()
-                self.leave_all()
+                if self._sides:
+                    self.leave_all()
             elif not self._stands_by(side):
                 # It may still have to read what the client said before it went.
                 self._loop.call_soon(self._leave_later, side)
