@@ -216,6 +216,25 @@ async def test_a_redirect_to_the_real_network(real, unmatched):
         assert await text() == "real GET /b"
 
 
+@pytest.mark.parametrize("unmatched", [True, False])
+async def test_a_redirect_to_a_server_that_nobody_knows(unmatched):
+    """It is the mock that lets it through, not that aiohttp's test servers always are."""
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nreal")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/b"
+        with aioresponses(
+            passthrough=[] if unmatched else [url], passthrough_unmatched=unmatched
+        ) as mock:
+            mock.get(URL, status=302, headers={"Location": url})
+            assert await text() == "real"
+            assert await text(url) == "real"
+
+
 async def test_letting_through_behind_a_full_connector(real):
     """What waits for a place among the connections is let through as well."""
     connector = aiohttp.TCPConnector(limit=1)
