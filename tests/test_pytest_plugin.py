@@ -728,7 +728,7 @@ class TestLoading:
 
     @pytest.mark.parametrize("ini", ["", "aiostub_strict = false\naiostub_passthrough = a.test"])
     def test_it_does_not_import_aiohttp(self, pytester, monkeypatch, ini):
-        """Nor the rest of this package, until a test asks for the fixture."""
+        """Nor the rest of this package, until a test asks for the fixture or starts a stub."""
         monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
         pytester.makeini(f"[pytest]\n{ini}")
         pytester.makepyfile(
@@ -737,7 +737,8 @@ class TestLoading:
 
             def test_without():
                 assert "aiohttp" not in sys.modules
-                assert [] == [name for name in sys.modules if name.startswith("aiostub._")]
+                loaded = [name for name in sys.modules if name.startswith("aiostub._")]
+                assert ["aiostub._watch"] == loaded  # where it waits for a stub
 
             def test_no_hook_runs_with_a_test(request):
                 assert not request.config.pluginmanager.hasplugin("aiostub-hooks")

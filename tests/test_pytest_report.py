@@ -284,6 +284,47 @@ async def test_it(aiostub):
         result = run(source.format(mark=""))
         result.stdout.no_fnmatch_line("*aiostub left over*")
 
+    @pytest.mark.parametrize("place", ["test", "setup", "teardown"])
+    def test_of_the_first_stub_of_all(self, run, place):
+        """Nothing told of it when the tests were collected."""
+        result = run(
+            f"""
+            import aiostub
+
+            async def use():
+                with aiostub.Stub(strict=False) as stub:
+                    await ask()
+
+            @pytest.fixture
+            async def user():
+                if {place == "setup"}:
+                    await use()
+                yield
+                if {place == "teardown"}:
+                    await use()
+
+            def test_before():
+                pass
+
+            async def test_it(user):
+                if {place == "test"}:
+                    await use()
+
+            async def test_behind():
+                await use()
+
+            def test_without():
+                assert False
+            """,
+            *NO_HYPOTHESIS,
+            *("-p", "no:looptime_plugin"),  # its loops are closed by nobody
+            method="subprocess",  # here, a stub is nothing new
+        )
+        out = result.stdout.str()
+        assert 2 == out.count("- aiostub calls -") == out.count("\n1 call in ")
+        assert 2 == out.count(" async with session.request(method, url) as response:\nE  ")
+        result.stdout.no_fnmatch_line("*aiohttp?client.py*")
+
     def test_a_setup_that_fails(self, run):
         """Once: neither its teardown nor what is left over says it again."""
         result = run(

@@ -1,6 +1,7 @@
 """Who watches: a test runner that wants to know what happens while one of its tests runs.
 
-Nobody does by default, and then the price is one look at `current`.
+Nobody does by default, and then the price is one look at `current`. A runner that watches only if a
+stub is used at all leaves in `awaited` what the first one to start shall call.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import BaseConnector
 
-__all__ = ["Watch", "current", "exchange"]
+__all__ = ["Watch", "awaited", "current", "exchange"]
 
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 
 current: Watch | None = None
+awaited: Callable[[], None] | None = None
 
 
 def exchange(watch: Watch | None) -> Watch | None:

@@ -1,8 +1,8 @@
 """The pytest plugin: fixture, marker, ini options, guard. The work is done elsewhere.
 
 Rules of the file: loading it imports neither aiohttp nor the rest of this package, and it has no
-hook that runs with every test, since every run of pytest pays for that. The hooks that do come with
-the first test that may use a stub, or with the guard.
+hook that runs with every test, since every run of pytest pays for that. The hooks that do come when
+a test may use a stub: with its fixture, with the guard, or with the first stub that starts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     uses_fixture = any("aiostub" in getattr(item, "fixturenames", ()) for item in session.items)
     if uses_fixture or "aiostub._stub" in sys.modules:
         _hooks(session.config)
+    else:  # a test may start a stub yet
+        from aiostub import _watch
+
+        _watch.awaited, outer = lambda: _hooks(session.config).join(), _watch.awaited
+        session.config.add_cleanup(partial(setattr, _watch, "awaited", outer))
 
 
 def _hooks(config: pytest.Config) -> Hooks:

@@ -53,6 +53,13 @@ class Hooks:
         self._sessions = None if leaks == "ignore" else Sessions()
         self._whole_tracebacks = whole_tracebacks
         self._outer_watch = _watch.current  # of a run of pytest in which this one runs
+        self._joined: Run | None = None
+
+    def join(self) -> None:
+        """Watch from now on: the test under way starts the first stub, and nobody watches it."""
+        if self._joined is None:
+            self._joined = Run("", None)
+        _watch.exchange(self._joined)
 
     @contextlib.contextmanager
     def running(self, item: pytest.Item, stub: Stub) -> Iterator[Stub]:
@@ -69,7 +76,8 @@ class Hooks:
 
     def _begin(self, item: pytest.Item) -> Run:
         uses_fixture = "aiostub" in getattr(item, "fixturenames", ())
-        run = item.stash[_run_key] = Run(item.nodeid, self._sessions if uses_fixture else None)
+        run = self._joined or Run(item.nodeid, self._sessions if uses_fixture else None)
+        self._joined, item.stash[_run_key] = None, run
         _watch.exchange(run)
         return run
 
@@ -162,6 +170,10 @@ class Hooks:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Explain a failing test."""
+        if self._joined is not None:
+            self._begin(item)
+            if call.excinfo is not None:
+                self._shorten(call.excinfo.value)
         report = yield
         run = item.stash.get(_run_key, None)
         if run is not None and report.failed and (report.when != "teardown" or not run.explained):
@@ -171,6 +183,7 @@ class Hooks:
                 _add_to_html(item.config, report, run)
         if report.when == "teardown" and run is not None:
             del item.stash[_run_key]  # the calls of a test are not kept for the whole run
+            _watch.exchange(self._outer_watch)
         return report
 
 

@@ -58,7 +58,6 @@ class Run:
     """
 
     def __init__(self, name: str, sessions: Sessions | None) -> None:
-        self.name = name
         self.failed = False
         self.explained = False  # some report of it has its sections already
         self.stub: Stub | None = None  # the fixture's
