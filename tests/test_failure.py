@@ -69,7 +69,7 @@ async def request_():
 
 def facts(error):
     """Tell all that an app can see of a connector's failure."""
-    names = ("errno", "strerror", "host", "port", "ssl", "args", "reason", "verify_code")
+    names = ("errno", "strerror", "host", "port", "ssl", "path", "reason", "verify_code")
     seen = {name: getattr(error, name, None) for name in names}
     cause = error.__cause__
     return {
@@ -113,10 +113,10 @@ async def server(tls=None):
         await listening.wait_closed()
 
 
-async def assert_same(fault, url, **arguments):
+async def assert_same(fault, url, *, connector=None, **arguments):
     """Let the failure really happen, and compare it with ours."""
-    async with failed_call(url, **arguments) as (request, real):
-        assert facts(real) == facts(connection_error(fault, request))
+    async with failed_call(url, connector=connector, **arguments) as (request, real):
+        assert facts(real) == facts(connection_error(fault, request, connector))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -124,6 +124,15 @@ async def test_refused_is_what_a_closed_port_does(scheme):
     """A port that nobody listens on and faults.refused() are told apart by nothing."""
     with closed_port() as port:
         await assert_same(faults.refused(), f"{scheme}://127.0.0.1:{port}/")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
+async def test_refused_is_what_a_socket_file_that_nobody_listens_on_does(tmp_path):
+    """It has a class of its own, and names the file."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(path)
+    await assert_same(faults.refused(), "http://x/", connector=aiohttp.UnixConnector(path))
 
 
 async def test_refused_over_ipv6_names_the_address_as_the_system_does():

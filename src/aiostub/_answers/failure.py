@@ -29,7 +29,7 @@ from aiostub.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiohttp import ClientRequest
+    from aiohttp import BaseConnector, ClientRequest
 
 __all__ = ["Failure", "connection_error"]
 
@@ -120,8 +120,10 @@ def _at_proxy(cls: _Class, request: ClientRequest) -> BaseException:
     return _chained(cls(key, error), error)
 
 
-def _at_socket(cls: _Class, request: ClientRequest) -> BaseException:
-    connector = getattr(getattr(request, "session", None), "connector", None)
+def _at_socket(
+    cls: _Class, request: ClientRequest, connector: BaseConnector | None = None
+) -> BaseException:
+    connector = connector or getattr(getattr(request, "session", None), "connector", None)
     path = getattr(connector, "path", request.host)
     error = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     return _chained(cls(path, request.connection_key, error), error)
@@ -246,17 +248,23 @@ class Failure(Individual):
             _refuse("attempts", f"must be None or 1, got {attempts!r}")
         self._fill(exc, delay, attempts, _fault_of(exc))
 
-    def exception(self, client_request: ClientRequest) -> BaseException:
+    def exception(
+        self, client_request: ClientRequest, connector: BaseConnector | None = None
+    ) -> BaseException:
         """Make the exception anew, filled with the facts of a real request.
 
         Not for the faults of head and body, which are no exception until aiohttp raises it.
+
+        Args:
+            client_request: The request that meets it.
+            connector: The one that would have sent it, if that is known.
 
         Raises:
             RouteError: The class cannot be made, or the request cannot meet the fault.
 
         """
         if self.fault is not None:
-            return connection_error(self.fault, client_request)
+            return connection_error(self.fault, client_request, connector)
         if isinstance(self.exc, BaseException):
             return _copied(self.exc)
         return _made(self.exc, client_request)
@@ -329,12 +337,15 @@ def _copied(exc: BaseException) -> BaseException:
 # ------------------------------------------------------------------------- faults of a connection
 
 
-def connection_error(fault: Fault, client_request: ClientRequest) -> BaseException:
+def connection_error(
+    fault: Fault, client_request: ClientRequest, connector: BaseConnector | None = None
+) -> BaseException:
     """Make the exception that aiohttp raises for a fault of the connection.
 
     Args:
         fault: A fault whose stage is ``"connection"``.
         client_request: The request that meets it, for host, port, TLS and proxy.
+        connector: The one that would have sent it, for the socket that it connects to instead.
 
     Raises:
         RouteError: The request uses no TLS, or no proxy, that could fail.
@@ -344,6 +355,10 @@ def connection_error(fault: Fault, client_request: ClientRequest) -> BaseExcepti
         _refuse(repr(fault), f"the request to {client_request.url} does not use TLS")
     if fault.name == "proxy" and client_request.proxy is None:
         _refuse(repr(fault), f"the request to {client_request.url} does not use a proxy")
+    if fault.name == "refused" and isinstance(connector, aiohttp.UnixConnector):
+        return _at_socket(
+            aiohttp.client_exceptions.UnixClientConnectorError, client_request, connector
+        )
     cls, recipe = _CONNECTION_ERRORS[fault.name]
     return recipe(cls, client_request)
 

@@ -40,7 +40,6 @@ from aiohttp.payload import BytesPayload, JsonPayload, StringPayload
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from aiostub import _explain
-from aiostub._answers.failure import Failure, connection_error
 from aiostub._answers.steps import (
     TIMERS,
     Deliver,
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
+    from aiostub._answers.failure import Failure
     from aiostub._wire.far_end import FarEnd
 
 _logger = logging.getLogger("aiostub")
@@ -225,9 +225,7 @@ class ClientExchange(Exchange):
     def _exception_of(self, failure: Failure) -> BaseException:
         """Make the exception that a step says, or note why none can be made."""
         try:
-            if failure.fault is not None:
-                return connection_error(failure.fault, self.client_request)
-            return failure.exception(self.client_request)
+            return failure.exception(self.client_request, self.connector)
         except RouteError as error:
             self.registry.note(error)
             raise
