@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 
 import aiohttp
 import pytest
@@ -118,13 +119,29 @@ async def test_the_log_has_what_was_sent_and_not_what_a_payload_holds():
 
 
 async def test_a_long_body_that_was_read_is_held_once():
-    """The log has the very bytes that the reply has, for each call that read them."""
+    """The log has the very bytes that the reply has, for each call that read them but the last."""
     with Stub() as stub:
         stub.get(URL).reply(body=LONG).always()
         async with aiohttp.ClientSession() as session:
             for _ in range(3):
                 await (await session.get(URL)).read()
-    assert all([LONG is await call.response.read() for call in stub.calls])
+    bodies = [await call.response.read() for call in stub.calls]
+    assert [LONG] * 3 == bodies
+    assert [True, True, False] == [LONG is body for body in bodies]
+
+
+async def test_the_last_body_goes_with_the_log():
+    """Nothing else has kept it."""
+    with Stub() as stub:
+        stub.get(URL).reply(body=LONG)
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(URL)
+            await response.read()
+        alive = weakref.ref(response)
+        del response
+        stub.calls.clear()
+        gc.collect()
+        assert alive() is None
 
 
 async def test_a_long_body_that_somebody_has_changed_is_theirs():
@@ -136,9 +153,9 @@ async def test_a_long_body_that_somebody_has_changed_is_theirs():
             return self._body
 
     with Stub() as stub:
-        stub.get(URL).reply(body=LONG)
+        stub.get(URL).reply(body=LONG).always()
         async with aiohttp.ClientSession(response_class=Reversed) as session:
             response = await session.get(URL)
             assert BACKWARDS == await response.read()
-            await session.close()
-    assert BACKWARDS == response._body == stub.calls.last.response._body
+            assert BACKWARDS == await (await session.get(URL)).read()
+    assert BACKWARDS == response._body == stub.calls.first.response._body
