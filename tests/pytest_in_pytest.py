@@ -7,6 +7,7 @@ import warnings
 from textwrap import dedent
 
 import aiohttp
+from aiohttp.connector import Connection
 
 import aiostub
 
@@ -74,11 +75,14 @@ def run_pytest(pytester, source, *options, ini="", mode="auto", method="inproces
 def collect():
     """End what a run has leaked: in the run around it, that is nobody's.
 
-    Whoever holds a session yet, a log record or a traceback, would let it warn a later test.
+    Whoever holds a session or a connection yet, a log record or a traceback, would let it warn a
+    later test.
     """
     for thing in gc.get_objects():
         if issubclass(type(thing), aiohttp.ClientSession) and not thing.closed:
             thing.detach()
+        if issubclass(type(thing), Connection) and not thing.closed:
+            thing.close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gc.collect()
