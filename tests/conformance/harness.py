@@ -37,6 +37,7 @@ import asyncio
 import contextlib
 import difflib
 import enum
+import errno
 import functools
 import importlib.util
 import io
@@ -701,7 +702,12 @@ def differences(scenario: Scenario) -> str:
 async def transcripts(scenario: Scenario) -> list[Transcript]:
     """Give the transcript of the real run first, then those of the stubs."""
     real, port = await run_for_real(scenario)
-    stubbed = [await run_in(way, scenario, port) for way in scenario.stub_ways]
+    try:
+        stubbed = [await run_in(way, scenario, port) for way in scenario.stub_ways]
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        return await transcripts(scenario)  # another process has got the port in between
     return [tidied(transcript, {**TIDY, **scenario.tidy}) for transcript in (real, *stubbed)]
 
 
