@@ -542,8 +542,9 @@ class TestIni:
         result.assert_outcomes(passed=1)
 
     def test_another_word(self, run):
-        """An error before any test runs."""
-        result = run(self.LEAK, ini="aiostub_leaks = perhaps")
+        """An error before any test runs, whether or not one of them would be watched."""
+        ini = "aiostub_leaks = perhaps"
+        result = run("def test_it(): pass", ini=ini, method="subprocess")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(
             ["*aiostub_leaks: expected warn, error or ignore, got 'perhaps'"]

@@ -27,6 +27,7 @@ _MARKER = (
     "aiostub(base_url=None, *, strict=True, passthrough=(), unmatched='error'): "
     "configure the fixture aiostub; the nearest marker wins, argument by argument."
 )
+_LEAK_MODES = frozenset({"warn", "error", "ignore"})
 _ARGUMENTS = frozenset({"base_url", "strict", "passthrough", "unmatched"})
 
 
@@ -64,6 +65,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; put up the guard where a conftest.py has loaded this plugin."""
     config.addinivalue_line("markers", _MARKER)
+    leaks = config.getini("aiostub_leaks")
+    if leaks not in _LEAK_MODES:
+        message = f"aiostub_leaks: expected warn, error or ignore, got {leaks!r}"
+        raise pytest.UsageError(message)
     _put_up_guard(config)
 
 
