@@ -19,6 +19,11 @@ def run(pytester):
     return partial(run_pytest, pytester)
 
 
+# For a run in which a stub is something new; in a run in this process, it never is.
+SUBPROCESS = (
+    *NO_HYPOTHESIS,
+    *("-p", "no:looptime_plugin"),  # its loops are closed by nobody
+)
 SWALLOW = """
 async def swallow(method, url, **kwargs):
     async with aiohttp.ClientSession() as session:
@@ -107,6 +112,76 @@ class TestTraceback:
             ]
         )
         result.stdout.no_fnmatch_line("*registry.py*")
+
+    def test_what_is_left_over_without_the_fixture(self, run):
+        """There too, since no line of the test is in the traceback, and none of ours is shown."""
+        result = run(
+            """
+            import aiostub
+
+            class TestIt(unittest.IsolatedAsyncioTestCase):
+                def setUp(self):
+                    self.stub = aiostub.Stub()
+                    self.stub.start()
+                    self.addCleanup(self.stub.stop)
+
+                async def test_first(self):
+                    self.stub.get(URL).reply()
+
+                async def test_second(self):
+                    self.stub.get(URL).reply()
+
+            @aiostub.Stub()
+            async def test_decorated(stub):
+                stub.get(URL).reply()
+            """,
+            *SUBPROCESS,
+            method="subprocess",
+        )
+        result.assert_outcomes(failed=3)
+        for line in (
+            "async def test_first(self):",
+            "async def test_second(self):",
+            "@aiostub.Stub()",
+        ):
+            result.stdout.fnmatch_lines(
+                [f">   *{line}", "E   *UnsatisfiedStub: 1 route has steps *", "*: UnsatisfiedStub"]
+            )
+        for line in ("*def _report*", "*_callCleanup*", "All traceback entries are hidden*"):
+            result.stdout.no_fnmatch_line(line)
+
+    def test_a_full_trace_of_what_is_left_over(self, run):
+        """Whoever asks for it gets it."""
+        result = run(
+            """
+            from aiostub import Stub
+
+            @Stub()
+            async def test_it(stub):
+                stub.get(URL).reply()
+            """,
+            "--full-trace",
+        )
+        result.stdout.fnmatch_lines(["*def _report*"])
+
+    def test_a_method_of_unittest(self, run):
+        """What it fails with, pytest keeps for the report."""
+        result = run(
+            """
+            class TestIt(unittest.IsolatedAsyncioTestCase):
+                @pytest.fixture(autouse=True)
+                def stub(self, aiostub):
+                    pass
+
+                async def test_it(self):
+                    await ask()
+            """
+        )
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(
+            [">           async with *", "E   *UnmatchedRequest: no route *"]
+        )
+        result.stdout.no_fnmatch_line("*aiohttp?client.py*")
 
     def test_a_full_trace(self, run):
         """Whoever asks for it gets it."""
@@ -316,15 +391,88 @@ async def test_it(aiostub):
             def test_without():
                 assert False
             """,
-            *NO_HYPOTHESIS,
-            *("-p", "no:looptime_plugin"),  # its loops are closed by nobody
-            method="subprocess",  # here, a stub is nothing new
+            *SUBPROCESS,
+            method="subprocess",
         )
         out = result.stdout.str()
         assert 2 == out.count("- aiostub calls -") == out.count("\n1 call in ")
         last_line = r" async with session.request\(method, url\) as response:\n( +\^+\n)?E  "
         assert 2 == len(re.findall(last_line, out))
         result.stdout.no_fnmatch_line("*aiohttp?client.py*")
+
+    def test_of_a_stub_that_is_never_started(self, run):
+        """Not even the first of the run, nor after the test whose fixture made the connector."""
+        result = run(
+            """
+            import aiostub, pytest_asyncio
+
+            @pytest_asyncio.fixture(scope="module", loop_scope="module")
+            async def stub():
+                stub = aiostub.Stub(strict=False)
+                stub.get(URL).reply(503).always()
+                async with aiohttp.ClientSession(connector=stub.connector()) as session:
+                    yield session
+
+            @pytest.mark.asyncio(loop_scope="module")
+            @pytest.mark.parametrize("n", range(2))
+            async def test_connector(stub, n):
+                assert 200 == (await stub.get(URL)).status
+
+            async def test_socket():
+                stub = aiostub.Stub()
+                async with stub.serve() as url:
+                    await ask(url)
+            """,
+            *SUBPROCESS,
+            method="subprocess",
+        )
+        result.assert_outcomes(failed=3)
+        out = result.stdout.str()
+        assert 3 == out.count("- aiostub calls -") == out.count("\n1 call in ")
+
+    def test_of_a_stub_that_is_gone(self, run):
+        """Dropped by a function of the test's, or never given a name."""
+        result = run(
+            """
+            from aiostub import Stub
+
+            async def fetch():
+                with Stub() as stub:
+                    stub.get(URL).reply(503)
+                    return await ask()
+
+            async def test_function():
+                assert "up" == await fetch()
+
+            async def test_nameless():
+                with Stub():
+                    await ask()
+            """
+        )
+        result.assert_outcomes(failed=2)
+        assert 2 == result.stdout.str().count("\n1 call in ")
+
+    def test_a_stub_of_a_test_that_passes_is_gone(self, run):
+        """When its fixtures are torn down, nothing holds on to it but the test."""
+        run(
+            """
+            import gc, weakref
+            from aiostub import Stub
+
+            @pytest.fixture
+            def stubs():
+                stubs = []
+                yield stubs
+                gc.collect()
+                assert [None] == [stub() for stub in stubs]
+
+            async def test_it(stubs):
+                with Stub() as stub:
+                    stub.get(URL).reply()
+                    stubs.append(weakref.ref(stub._registry))
+                    await ask()
+            """
+        ).assert_outcomes(passed=1)
 
     def test_a_setup_that_fails(self, run):
         """Once: neither its teardown nor what is left over says it again."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from yarl import URL
 
-from aiostub import _explain
+from aiostub import _explain, _watch
 from aiostub._boundary import interception
 from aiostub._boundary.connector import in_loop
 from aiostub._log.assertions import CallAssertions
@@ -223,6 +223,7 @@ class Stub(CallAssertions):
 
         connector = InjectedConnector(self._registry, self._connector_closed, **kwargs)
         self._in_use.add(connector)
+        _watch.tell_unstarted(self._registry)
         return connector
 
     async def _connector_closed(
@@ -268,6 +269,7 @@ class Stub(CallAssertions):
         site = Site(self._asked, origin, authority)
         url = site.open()
         self._in_use.add(site)
+        _watch.tell_unstarted(self._registry)
         error: BaseException | None = None
         try:
             yield str(url.origin())

@@ -1,11 +1,12 @@
 """Who watches: a test runner that wants to know what happens while one of its tests runs.
 
 Nobody does by default, and then the price is one look at `current`. A runner that watches only if a
-stub is used at all leaves in `awaited` what the first one to start shall call.
+stub is used at all leaves in `awaited` what the first one shall call.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from aiohttp import BaseConnector
 
-__all__ = ["Watch", "awaited", "current", "exchange"]
+__all__ = ["Watch", "awaited", "current", "exchange", "tell", "tell_unstarted", "unstarted"]
 
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     class Watch(Protocol):
         """Be told what a test does."""
 
-        def stub_started(self, registry: Any) -> None:
-            """Learn of a stub, by what it knows."""
+        def stub_used(self, registry: Any) -> None:
+            """Learn of a stub that answers from now on, by what it knows."""
 
         def sender(self) -> Any:
             """Return who makes the client call that begins now."""
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 current: Watch | None = None
 awaited: Callable[[], None] | None = None
+unstarted: list[weakref.ref[Any]] = []  # what stubs know whose connectors or sockets need no start
 
 
 def exchange(watch: Watch | None) -> Watch | None:
@@ -43,3 +45,19 @@ def exchange(watch: Watch | None) -> Watch | None:
     global current
     before, current = current, watch
     return before
+
+
+def tell(registry: Any) -> None:
+    """Tell who watches of a stub that answers from now on, by what it knows."""
+    if current is None and awaited is not None:
+        awaited()
+    if current is not None:
+        current.stub_used(registry)
+
+
+def tell_unstarted(registry: Any) -> None:
+    """Tell of a stub that answers without being started, now and whenever a watch begins."""
+    known = weakref.ref(registry, unstarted.remove)
+    if known not in unstarted:
+        unstarted.append(known)
+    tell(registry)

@@ -99,10 +99,7 @@ def start(registry: Registry) -> None:
         if registry.dialect is not None:
             _let_dialects_speak()
         _stack = (registry, *_stack)
-    if _watch.current is None and _watch.awaited is not None:
-        _watch.awaited()
-    if _watch.current is not None:
-        _watch.current.stub_started(registry)
+    _watch.tell(registry)
 
 
 def _apply_patches() -> None:

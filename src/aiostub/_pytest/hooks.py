@@ -14,13 +14,13 @@ import warnings
 from collections.abc import Generator, Iterable, Iterator
 from importlib import import_module
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from aiostub import _explain, _watch
 from aiostub._pytest.leaks import Sessions
-from aiostub._pytest.test_run import Run, point_at_user
+from aiostub._pytest.test_run import Run, is_met_by_user, point_at_user
 from aiostub.exceptions import LeakWarning, UnsatisfiedStub
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Hooks"]
 
-LeakMode = Literal["warn", "error", "ignore"]
 _run_key: pytest.StashKey[Run] = pytest.StashKey()
 
 
@@ -40,15 +39,9 @@ class Hooks:
     Args:
         leaks: what becomes of leaks; the value of the ini option.
         whole_tracebacks: whether the user wants to see our lines, too.
-
-    Raises:
-        UsageError: *leaks* is no such value.
     """
 
     def __init__(self, leaks: str, *, whole_tracebacks: bool) -> None:
-        if leaks not in get_args(LeakMode):
-            message = f"aiostub_leaks: expected warn, error or ignore, got {leaks!r}"
-            raise pytest.UsageError(message)
         self._leaks_are_errors = leaks == "error"
         self._sessions = None if leaks == "ignore" else Sessions()
         self._whole_tracebacks = whole_tracebacks
@@ -105,6 +98,8 @@ class Hooks:
         except BaseException as error:
             run.failed = True
             run.check(error)
+            if self._is_nowhere(error):
+                _raise_in_test(item, error)
             self._shorten(error)
             raise
         self._check(item, run)
@@ -112,7 +107,8 @@ class Hooks:
 
     def _check(self, item: pytest.Item, run: Run) -> None:
         __tracebackhide__ = True
-        error = _unittest_error(item)
+        errors = _unittest_errors(item)
+        error = errors[0].value if errors else None
         run.failed = True
         try:
             run.check(error)
@@ -122,6 +118,9 @@ class Hooks:
             self._shorten(finding)
             raise
         run.failed = error is not None
+        errors[:] = [self._pointed(item, each) for each in errors]
+        if error is None:
+            run.passed()
 
     def pytest_fixture_post_finalizer(self, request: pytest.FixtureRequest) -> None:
         """See what each fixture ends by being torn down."""
@@ -165,6 +164,23 @@ class Hooks:
             with contextlib.suppress(Exception):
                 point_at_user(error)
 
+    def _is_nowhere(self, error: BaseException) -> bool:
+        """Tell whether it is of the end of a test, with no line of the user's in its traceback."""
+        nowhere = isinstance(error, UnsatisfiedStub) and not is_met_by_user(error)
+        return nowhere and not self._whole_tracebacks
+
+    def _pointed(
+        self, item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]
+    ) -> pytest.ExceptionInfo[BaseException]:
+        """Let what was raised already be shown at the line of the user's that met it."""
+        try:
+            if self._is_nowhere(raised.value):
+                _raise_in_test(item, raised.value)
+        except UnsatisfiedStub:
+            return pytest.ExceptionInfo.from_current()
+        self._shorten(raised.value)
+        return raised
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -173,7 +189,9 @@ class Hooks:
         if self._joined is not None:
             self._begin(item)
             if call.excinfo is not None:
-                self._shorten(call.excinfo.value)
+                call.excinfo = self._pointed(item, call.excinfo)
+            errors = _unittest_errors(item)
+            errors[:] = [self._pointed(item, each) for each in errors]
         report = yield
         run = item.stash.get(_run_key, None)
         if run is not None and report.failed and (report.when != "teardown" or not run.explained):
@@ -235,7 +253,6 @@ def _warn(text: str, leaks: list[Leak], file: str) -> None:
     warnings.warn_explicit(LeakWarning(text), LeakWarning, where, line)
 
 
-def _unittest_error(item: pytest.Item) -> BaseException | None:
-    """Return what a unittest test failed with, which pytest keeps for the report only."""
-    collected = getattr(item, "_excinfo", None)
-    return collected[0].value if collected else None
+def _unittest_errors(item: pytest.Item) -> list[pytest.ExceptionInfo[BaseException]]:
+    """Return what a unittest test failed with, in the list where pytest keeps it for the report."""
+    return getattr(item, "_excinfo", None) or []

@@ -14,17 +14,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from aiostub import _explain
+from aiostub import _explain, _watch
 from aiostub._boundary import interception
 from aiostub._log.calls import Call, Calls, moment
 from aiostub._matching.request import decoded_body
 from aiostub._pytest.leaks import Leak, Requests, Sender, Sessions
 from aiostub._pytest.waterfall import Detail, page
-from aiostub._routing.route import Place
+from aiostub._routing.route import Place, owner_of
 from aiostub._secrets import mask_header, mask_url
 from aiostub.exceptions import AiostubError
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from aiostub._routing.registry import Registry
     from aiostub._stub import Stub
 
-__all__ = ["Run", "Section", "point_at_user"]
+__all__ = ["Run", "Section", "is_met_by_user", "point_at_user"]
 
 Section = tuple[str, str]
 
@@ -63,7 +64,9 @@ class Run:
         self.stub: Stub | None = None  # the fixture's
         self._began = moment()
         # Weakly: a stub that the test has dropped is gone, unless its failure holds on to it.
-        self._registries = [weakref.ref(registry) for registry in interception.started()]
+        self._registries = [*map(weakref.ref, interception.started()), *_watch.unstarted]
+        # But the last, which the test may have used in a function, or given no name.
+        self._last: Registry | None = None
         self._sessions = sessions
         self._requests = Requests()
         if sessions is not None:
@@ -71,9 +74,10 @@ class Run:
 
     # What it is told.
 
-    def stub_started(self, registry: Registry) -> None:
-        """Learn of a stub, by what it knows."""
+    def stub_used(self, registry: Registry) -> None:
+        """Learn of a stub that answers from now on, by what it knows."""
         self._registries.append(weakref.ref(registry))
+        self._last = registry
         if self._sessions is not None:
             self._sessions.look_again()
 
@@ -108,6 +112,10 @@ class Run:
             _body.reset(token)
             if self.stub is not None:
                 self._requests.look_at(self.stub._registry)
+
+    def passed(self) -> None:
+        """Let go of what only a report would show."""
+        self._last = None
 
     def fixture_ended(self) -> None:
         """Look at what is in flight, since some fixture has been torn down."""
@@ -208,6 +216,12 @@ def _got(response: ClientResponse) -> str:
 def _content(part: Any) -> str:
     excerpt = _explain.body_excerpt(part.body, part.content_type)
     return excerpt if part.filename is None else f"{part.filename}: {excerpt}"
+
+
+def is_met_by_user(error: BaseException) -> bool:
+    """Tell whether an error has come through a line of the user's."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(owner_of(frame.f_code.co_filename) == "user" for frame in frames)
 
 
 def point_at_user(error: BaseException | None) -> None:

@@ -58,10 +58,12 @@ _DEEPEST = 200  # frames; no line of a test is further away
 _whose: dict[str, str] = {}  # by file, since it is asked for with each request
 
 
-def _owner_of(file: str) -> str:
-    if file.startswith(_CLIENT):
-        return "client"
-    return "library" if file.startswith(_installed()) else "user"
+def owner_of(file: str) -> str:
+    """Say whose code a file is: ``"client"`` (aiohttp's and ours), ``"library"`` or ``"user"``."""
+    if file not in _whose:
+        library = "library" if file.startswith(_installed()) else "user"
+        _whose[file] = "client" if file.startswith(_CLIENT) else library
+    return _whose[file]
 
 
 @cache
@@ -95,7 +97,7 @@ class Place(NamedTuple):
             if frame is None:
                 break
             file = frame.f_code.co_filename
-            whose = _whose.get(file) or _whose.setdefault(file, _owner_of(file))
+            whose = _whose.get(file) or owner_of(file)
             if whose == "user":
                 return cls(file, frame.f_lineno)
             if whose == "library" and caller is None:
