@@ -1469,6 +1469,22 @@ async def test_a_sync_exit_in_the_loop_cleans_up_soon_after():
     assert life.events == ["up", "down"]
 
 
+@pytest.mark.parametrize("after", range(4))
+def test_a_sync_exit_at_the_end_of_the_loop_cleans_up(after):
+    """asyncio.run() cancels the cleanup that has begun."""
+    life = Life()
+
+    async def main():
+        with aiostub.Stub() as stub:
+            stub.mount(ORIGIN, life.app)
+            async with ClientSession() as session:
+                await ask(session)
+        await turns(after)
+
+    asyncio.run(main())
+    assert life.events == ["up", "down"]
+
+
 def test_a_sync_exit_outside_the_loop_finds_it_cleaned_up():
     """asyncio.run() has ended the application with the loop."""
     life = Life()

@@ -165,6 +165,13 @@ class RunningApp:
 
     async def _clean_up(self) -> None:
         self.started = False
+        try:
+            await self._end_in_order()
+        except asyncio.CancelledError:  # once, by asyncio.run(): the stub was left just before
+            await self._end_in_order()
+            raise
+
+    async def _end_in_order(self) -> None:
         await self._end_handlers()
         await self._runner.cleanup()
 
