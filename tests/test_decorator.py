@@ -302,6 +302,12 @@ class TestParameter:
         with pytest.raises(RouteError, match=r"^param: "):
             aiostub.Stub(param=param)
 
+    @pytest.mark.parametrize("target", [print, unittest.TestCase])
+    def test_without_brackets_the_text_says_so(self, target):
+        """What it decorates would be its base URL."""
+        with pytest.raises(RouteError, match=r"^base_url: .*; as a decorator, write @Stub\(\)$"):
+            Stub(target)
+
 
 class TestFreshStub:
     """Each run has a stub like the decorating one, with copies of its routes."""

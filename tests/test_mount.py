@@ -9,6 +9,7 @@ import gc
 import importlib.util
 import io
 import logging
+import re
 import threading
 import tracemalloc
 import weakref
@@ -88,6 +89,15 @@ def test_what_is_no_origin_is_refused(origin, named):
     """A path, a query, a fragment, userinfo, a relative URL: the line that registers fails."""
     with pytest.raises(RouteError, match=named):
         aiostub.Stub().mount(origin, web.Application())
+
+
+def test_the_text_says_which_origin_it_is():
+    """Of a mount and of a socket alike."""
+    expected = re.escape(f"'{ORIGIN}/v1' is more than scheme, host and port; write '{ORIGIN}', ")
+    with pytest.raises(RouteError, match=expected):
+        aiostub.Stub().mount(f"{ORIGIN}/v1", web.Application())
+    with pytest.raises(RouteError, match=expected):
+        aiostub.Stub().serve(origin=f"{ORIGIN}/v1")
 
 
 @pytest.mark.parametrize("app", [None, "app", text, web.AppRunner, web.RouteTableDef()])

@@ -36,6 +36,11 @@ RULES = {
     ),
     "host in IDNA": ("bücher.test", ["http://xn--bcher-kva.test/"], ["http://bucher.test/"]),
     "host with spaces around it": (" x.test ", ["http://x.test/"], ["http://y.test/"]),
+    "comma and space in a path": (
+        "http://x.test/a, b",
+        ["http://x.test/a,%20b/c"],
+        ["http://x.test/a", "http://x.test/a,"],
+    ),
     "IPv6 host": ("::1", ["http://[::1]:8080/a"], ["http://[::2]/"]),
     "IPv6 host in brackets": ("[::1]", ["http://[::1]:8080/a"], ["http://[::2]/"]),
     "IPv6 host with a port": ("[::1]:80", ["http://[::1]/a"], ["http://[::1]:81/"]),
@@ -181,6 +186,16 @@ NOTHING = "passthrough: expected a host, an origin, a URL prefix, a re.Pattern o
         ("http://ü*.test", "passthrough: '*' stands in ASCII labels only, got 'http://ü*.test'"),
         (coroutine, "passthrough: coroutine must be sync"),
         (["x.test"], f"{NOTHING}['x.test']"),
+        (
+            "x.test y.test",
+            "passthrough: 'x.test y.test' is no single rule; write several as a list",
+        ),
+        ("x.test,y.test", "passthrough: 'x.test,y.test' is no single rule; write several as a"),
+        (
+            "http://x.test, http://y.test",
+            "passthrough: 'http://x.test, http://y.test' is no single",
+        ),
+        ("http://x.test,http://y.test", "passthrough: 'http://x.test,http://y.test' is no single"),
     ],
 )
 def test_what_is_no_rule_is_refused(value, text):

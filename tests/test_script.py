@@ -143,6 +143,7 @@ async def test_a_client_that_reconnects_meets_the_next_script(session):
 
 WRONG = [
     (lambda: script.wait(-1), "wait: expected seconds from 0, got -1"),
+    (lambda: script.wait("1"), "wait: expected seconds from 0, got '1'"),
     (lambda: script.close(999), "close: expected a code from 1000 to 4999, got 999"),
     (lambda: script.close(1000, "x" * 124), "close: reason has 124 bytes, at most 123"),
     (lambda: script.send(object()), "send: Object of type object is not JSON serializable"),

@@ -67,6 +67,12 @@ def test_what_cannot_be_called_is_refused(handler):
         aiostub.Stub().get(URL).serve(handler)
 
 
+def test_a_whole_application_is_refused():
+    """It can be called, but not with a request."""
+    with pytest.raises(RouteError, match=r"^serve: .* is a whole application: stub\.mount\("):
+        aiostub.Stub().get(URL).serve(web.Application())
+
+
 async def test_it_is_a_step_like_any_other():
     """Counted, followed by others, and named in the log."""
     async with aiostub.Stub() as stub, ClientSession() as session:

@@ -582,7 +582,7 @@ def _named(method: object) -> str:
     return method
 
 
-def _absolute(base_url: str | URL | None) -> URL | None:
+def _absolute(base_url: Any) -> URL | None:
     if base_url is None:
         return None
     try:
@@ -592,6 +592,8 @@ def _absolute(base_url: str | URL | None) -> URL | None:
         raise RouteError(message) from None
     except TypeError:
         message = f"base_url: expected a str or a yarl.URL, got {base_url!r}"
+        if callable(base_url):
+            message += "; as a decorator, write @Stub()"
         raise RouteError(message) from None
     if not url.absolute:
         message = f"base_url: expected an absolute URL, got {str(base_url)!r}"

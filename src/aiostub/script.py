@@ -129,10 +129,16 @@ def wait(seconds: float) -> Wait:
     Raises:
         RouteError: *seconds* is no such number.
     """
-    if isinstance(seconds, bool) or not 0 <= seconds < float("inf"):
+    if not _is_time(seconds):
         message = f"wait: expected seconds from 0, got {seconds!r}"
         raise RouteError(message)
     return Wait(float(seconds))
+
+
+def _is_time(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 <= value < float("inf")
 
 
 def close(code: int = _NORMAL, reason: str = "") -> Close:

@@ -111,6 +111,7 @@ class Pattern(Individual):
         data: object = UNSET,
         where: object = None,
         websocket: bool = False,
+        **unknown: object,
     ) -> Pattern:
         """Read what a route was told to match; *websocket*: handshakes alone.
 
@@ -118,7 +119,13 @@ class Pattern(Individual):
 
         Raises:
             RouteError: an argument is wrong; the text names it.
+            TypeError: an argument is *unknown*. Python's own text would name this function.
         """
+        if unknown:
+            raise TypeError(
+                f"unexpected keyword argument {next(iter(unknown))!r}; "
+                "a request is matched by params, headers, cookies, json, data and where"
+            )
         known_method = _read_method(method)
         data = UNSET if data is None else data
         is_plain = params is json is data is UNSET and headers is cookies is where is None

@@ -93,10 +93,16 @@ class _Prefix(Value):
 
 _STAR: Final = "zz9star9zz"  # stands in for `*`, so that yarl leaves it alone
 _SCHEME: Final = r"[a-zA-Z][a-zA-Z0-9+.\-]*://"
+_SEVERAL: Final = rf"(?:{_SCHEME})?[^/]*[\s,]|.*[\s,]{_SCHEME}"
 
 
 def _read_prefix(written: str) -> _Prefix:
     text = written.strip().replace("*", _STAR)
+    if re.match(_SEVERAL, text):
+        raise RouteError(
+            f"passthrough: {written!r} is no single rule; write several as a list, "
+            "or in an ini file in a line each"
+        )
     has_scheme = re.match(_SCHEME, text) is not None
     if not has_scheme:
         text = f"http://[{text}]" if text.count(":") > 1 and "[" not in text else f"http://{text}"

@@ -318,8 +318,8 @@ def origin_of(origin: object) -> URL:
         )
     if url.raw_path not in {"", "/"} or url.raw_query_string or url.raw_fragment or url.raw_user:
         raise RouteError(
-            f"origin: {str(origin)!r} is more than scheme, host and port; an application has all "
-            "the paths of an origin"
+            f"origin: {str(origin)!r} is more than scheme, host and port; "
+            f"write {str(url.origin())!r}, which has all the paths"
         )
     return url.origin()
 

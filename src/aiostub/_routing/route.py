@@ -598,8 +598,13 @@ class _AllBut:
 
 
 def _without_exchange(handler: object) -> Callable[[Any, Any], Any]:
+    from aiohttp.web import Application  # noqa: PLC0415 - for those who want a web server
+
     if not callable(handler):
         message = f"serve: handler must be callable, got {handler!r}"
+        raise RouteError(message)
+    if isinstance(handler, Application):  # gunicorn calls it, though not with a request
+        message = f"serve: {handler!r} is a whole application: stub.mount(origin, app)"
         raise RouteError(message)
     return lambda request, _: handler(request)
 
