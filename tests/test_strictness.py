@@ -48,6 +48,21 @@ def left(stub):
     return None
 
 
+async def test_what_to_type_is_what_the_request_was_told(session):
+    """A handshake is answered by a WebSocket, and no route knows the port of a socket of ours."""
+    stub = aiostub.Stub()
+    stub.start()
+    with pytest.raises(UnmatchedRequest, match=r'  stub\.ws\("http://api\.test/items"\)'):
+        await session.ws_connect(URL)
+    error = left(stub)
+    assert '    stub.ws("http://api.test/items").' in str(error)
+
+    stub = aiostub.Stub()
+    with pytest.raises(UnsatisfiedStub, match=r'\n    stub\.get\("/items"\)\.reply\(200\)\n'):
+        async with stub.serve() as url:
+            await swallow(session, url=f"{url}/items")
+
+
 def notes(error):
     """Return the notes of an exception."""
     return getattr(error, "__notes__", [])

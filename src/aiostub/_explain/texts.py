@@ -122,10 +122,14 @@ class Missed(Value):
     Args:
         request: The request as text, e.g. ``"GET https://api.test/users"``.
         nearest: The route that came nearest, if any.
+        base: What the code that answers it is written relative to, if anything.
+        websocket: Whether it is a WebSocket handshake.
     """
 
     request: str
     nearest: Near | None = None
+    base: str | None = None
+    websocket: bool = False
 
 
 class FrameRow(Value):
@@ -563,7 +567,7 @@ def unsatisfied(
         _listed("Never served:", [_unused_route(route) for route in unused]),
         _listed("Unmatched:", _repeated(_missed_request(each, unused) for each in missed)),
         _unused_fix(unused),
-        _heading(answer, _answers([each.request for each in missed], name)),
+        _heading(answer, _answers(missed, name)),
         _heading("To check nothing at the end:", [strict]),
     )
 
@@ -634,11 +638,13 @@ def _repeated(requests: Iterable[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _answers(requests: Sequence[str], name: str) -> list[str]:
-    split = [request.partition(" ") for request in list(dict.fromkeys(requests))[:_SHOWN]]
+def _answers(missed: Sequence[Missed], name: str) -> list[str]:
+    requests = list({each.request: each for each in missed}.values())[:_SHOWN]
     return [
-        _Sent.read(method, url, base=None, websocket=False, name=name).route()
-        for method, _, url in split
+        _Sent.read(
+            *each.request.split(" ", 1), base=each.base, websocket=each.websocket, name=name
+        ).route()
+        for each in requests
     ]
 
 

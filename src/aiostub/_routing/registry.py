@@ -150,12 +150,18 @@ class Registry:
             self.troubles.append(trouble)
 
     def note_unmatched(
-        self, error: UnmatchedRequest, request: Request, nears: Sequence[_explain.Near] = ()
+        self,
+        error: UnmatchedRequest,
+        request: Request,
+        nears: Sequence[_explain.Near] = (),
+        base: str | None = None,
     ) -> UnmatchedRequest:
         """Remember a request that nobody answered, and return its error."""
         if not self.is_guard:  # nobody checks the guard, and it lives for the whole run
             nearest = next(iter(_explain.nearest_first(nears)), None)
-            missed = _explain.Missed(f"{request.method} {request.url}", nearest)
+            missed = _explain.Missed(
+                f"{request.method} {request.url}", nearest, base, asks_for_websocket(request)
+            )
             self.troubles.append(_Unmatched(error, missed))
         return error
 
@@ -350,17 +356,18 @@ def unmatched_error(
             where=_sender(),
         )
         return registries[0].note_unmatched(UnmatchedRequest(text), request)
+    base = _base(registries[0], request, has_arrived=has_arrived)
     text = _explain.unmatched(
         request.method,
         str(request.url),
         nears,
         redirected_from=redirected_from,
-        base=_base(registries[0], request, has_arrived=has_arrived),
+        base=base,
         loopback=is_loopback(request.url) and not has_arrived,
         websocket=asks_for_websocket(request),
         name=registries[0].name,
     )
-    return registries[0].note_unmatched(UnmatchedRequest(text), request, nears)
+    return registries[0].note_unmatched(UnmatchedRequest(text), request, nears, base)
 
 
 def _base(registry: Registry, request: Request, *, has_arrived: bool) -> str | None:
