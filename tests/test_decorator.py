@@ -484,12 +484,24 @@ class TestMethods:
             async def of_none(stub):
                 return stub
 
+            @aiostub.Stub()
+            @classmethod
+            async def of_class_inside(cls, stub):
+                return cls, stub
+
+            @aiostub.Stub()
+            @staticmethod
+            async def of_none_inside(stub):
+                return stub
+
         some = Some()
         assert (some, Stub) == tuple(
             type(it) if isinstance(it, Stub) else it for it in await some.plain()
         )
         assert Some is (await some.of_class())[0]
         assert isinstance(await Some.of_none(), Stub)
+        assert Some is (await some.of_class_inside())[0]
+        assert isinstance(await some.of_none_inside(), Stub)
 
 
 def run_case(case):

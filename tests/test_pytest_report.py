@@ -150,6 +150,22 @@ class TestTraceback:
         for line in ("*def _report*", "*_callCleanup*", "All traceback entries are hidden*"):
             result.stdout.no_fnmatch_line(line)
 
+    def test_what_is_left_over_of_an_example(self, run):
+        """Hypothesis says that the test stands where its decorator does."""
+        result = run(
+            """
+            from aiostub import Stub
+            from hypothesis import given, settings, strategies
+
+            @given(status=strategies.integers(200, 299))
+            @settings(database=None)
+            @Stub()
+            def test_it(status, stub):
+                stub.get(URL).reply(status)
+            """
+        )
+        result.stdout.fnmatch_lines([">   @given(*", "E   *UnsatisfiedStub: 1 route has steps *"])
+
     def test_a_full_trace_of_what_is_left_over(self, run):
         """Whoever asks for it gets it."""
         result = run(

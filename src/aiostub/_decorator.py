@@ -21,9 +21,7 @@ def decorate_class(cls: Any, fresh: _Fresh, param: str) -> Any:
         if not name.startswith("test"):
             continue
         found = inspect.getattr_static(cls, name)
-        if isinstance(found, (staticmethod, classmethod)):
-            setattr(cls, name, type(found)(decorate(found.__func__, fresh, param)))
-        elif inspect.isfunction(found):
+        if isinstance(found, (staticmethod, classmethod)) or inspect.isfunction(found):
             setattr(cls, name, decorate(found, fresh, param))
     return cls
 
@@ -34,6 +32,8 @@ def decorate(function: Any, fresh: _Fresh, param: str) -> Any:
     The stub is passed by keyword, if the function takes it, and hidden from the signature, so that
     pytest looks for no fixture of that name.
     """
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(decorate(function.__func__, fresh, param))
     signature = inspect.signature(function)
     parameters = signature.parameters
     wanted = param in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import inspect
 import warnings
 from collections.abc import Generator, Iterable, Iterator
 from importlib import import_module
+from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -208,16 +210,28 @@ class Hooks:
 def _raise_in_test(item: pytest.Item, error: BaseException) -> NoReturn:
     """Raise what the test as a whole is to blame for, so that its source is what is shown."""
     __tracebackhide__ = True
-    tree = ast.parse("def raise_(): raise error")
+    tree, line = ast.parse("def raise_(): raise error"), _line_of(item)
     for node in ast.walk(tree):
         if isinstance(node, (ast.stmt, ast.expr)):
-            node.lineno = node.end_lineno = 1 + (item.location[1] or 0)
+            node.lineno = node.end_lineno = line
             node.col_offset = node.end_col_offset = -1  # no part of the line is meant
     module = compile(tree, str(item.path), "exec")
     code = next(each for each in module.co_consts if isinstance(each, CodeType))
     name = getattr(item, "originalname", None) or item.name
     FunctionType(code.replace(co_name=name), {"error": error.with_traceback(None)})()
     raise AssertionError  # pragma: no cover - it has raised
+
+
+def _line_of(item: pytest.Item) -> int:
+    """Return the line where a test begins, counted from 1."""
+    file, line, _ = item.reportinfo()
+    if Path(file) != item.path:  # for Hypothesis, that of the wrapper which a decorator made
+        wrapper = getattr(
+            getattr(getattr(item, "obj", None), "hypothesis", None), "inner_test", None
+        )
+        code = getattr(wrapper and inspect.unwrap(wrapper), "__code__", None)
+        line = code and code.co_firstlineno - 1
+    return 1 + (line or 0)
 
 
 def _sections(run: Run, call: pytest.CallInfo[None]) -> list[Section]:
