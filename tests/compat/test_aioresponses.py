@@ -592,3 +592,113 @@ async def test_a_failure_of_a_stub_inside():
             stub.get(URL).fail(aiohttp.ClientConnectionError("of the stub"))
             with pytest.raises(aiohttp.ClientConnectionError, match="of the stub"):
                 await text()
+
+
+# What suites have written to limp past aiohttp 3.14, which wants more of a response than
+# aioresponses gives.
+
+WANTS_MORE = "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters
+MORE = {"stream_writer": Mock(output_size=0)} if WANTS_MORE else {}
+
+
+class TakesTheOldNames(aiohttp.ClientResponse):
+    """A response class that takes what aioresponses gives, by name."""
+
+    def __init__(self, method, url, *, writer, continue100, timer, traces, session, **kwargs):
+        if kwargs.keys() != {"request_info", "loop"}:
+            raise TypeError("an unexpected keyword argument")
+        kwargs.update(continue100=continue100, timer=timer, traces=traces, session=session)
+        super().__init__(method, url, writer=writer, **kwargs, **MORE)
+
+
+class AddsTheNewName(aiohttp.ClientResponse):
+    """A response class that adds what aioresponses does not give."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs, **MORE)
+
+
+class _Done:
+    output_size = 0
+
+    def done(self):
+        return True
+
+
+class OneForBoth(aiohttp.ClientResponse):
+    """A response class that takes one double for both writers."""
+
+    def __init__(self, *args, stream_writer=None, writer=None, **kwargs):
+        double = stream_writer or writer or _Done()
+        more = {"stream_writer": double} if WANTS_MORE else {}
+        super().__init__(*args, writer=double, **kwargs, **more)
+
+
+CLASSES = pytest.mark.parametrize("cls", [TakesTheOldNames, AddsTheNewName, OneForBoth])
+
+
+@CLASSES
+async def test_a_response_class_that_fills_in_what_is_missing(cls):
+    """Such a class makes the response of a route and of a callback, also while a body is sent."""
+
+    async def see(request, handler):
+        return await handler(request)
+
+    seen = {"middlewares": [see]} if hasattr(aiohttp, "ClientMiddlewareType") else {}
+    with aioresponses() as mock:
+        mock.post(URL, body="of the route", response_class=cls, repeat=2)
+        mock.post(URL, callback=lambda *_, **__: CallbackResult(body="back", response_class=cls))
+        async with aiohttp.ClientSession(**seen) as session:
+            for body in ("of the route", "of the route", "back"):
+                async with session.post(URL, data=b"x" * 2**18) as response:
+                    assert (type(response), await response.text()) == (cls, body)
+
+
+@CLASSES
+async def test_a_response_class_for_every_route(cls):
+    """The class may come in through what a route is made of."""
+    made = RequestMatch.__init__
+
+    def patched(self, *args, **kwargs):
+        kwargs["response_class"] = cls
+        made(self, *args, **kwargs)
+
+    with patch.object(RequestMatch, "__init__", patched), aioresponses() as mock:
+        mock.get(URL, status=302, headers={"Location": "/b"})
+        mock.get("http://x.test/b", body="yes")
+        assert await text() == "yes"
+
+
+async def test_a_constructor_that_fills_in_what_is_missing():
+    """So may a patched constructor of aiohttp's own class."""
+    made = aiohttp.ClientResponse.__init__
+
+    def patched(self, *args, **kwargs):
+        made(self, *args, **kwargs, **MORE)
+
+    with patch.object(aiohttp.ClientResponse, "__init__", patched), aioresponses() as mock:
+        mock.get(URL, body="yes")
+        assert await text() == "yes"
+
+
+async def test_a_response_class_that_fails():
+    """What a class raises for reasons of its own is raised."""
+
+    class Fails(aiohttp.ClientResponse):
+        def __init__(self, *_, **__):
+            raise TypeError("for reasons of its own")
+
+    with aioresponses() as mock:
+        mock.get(URL, response_class=Fails)
+        with pytest.raises(TypeError, match="for reasons of its own"):
+            await text()
+
+
+async def test_a_wrapped_response_builder(monkeypatch):
+    """What suites wrap to change how a response is built is there, and says what to ask."""
+    with pytest.raises(NotImplementedError, match=r"await build_response\(url\)"):
+        RequestMatch(URL)._build_response(url=URL)
+    monkeypatch.setattr(RequestMatch, "_build_response", Mock(side_effect=AssertionError))
+    with aioresponses() as mock:
+        mock.get(URL, body="yes")
+        assert await text() == "yes"

@@ -247,6 +247,10 @@ class RequestMatch(Findable):
             return result
         return await aioresponses()._stand_in(Answer.of(result), url, kwargs)
 
+    def _build_response(self, *_: Any, **__: Any) -> ClientResponse:
+        """Be there for suites that wrap it to limp past a newer aiohttp; nothing here calls it."""
+        raise NotImplementedError("aiohttp makes the responses: await build_response(url) instead")
+
 
 class _Asked(NamedTuple):
     """What has to be asked for the answer to a request."""
