@@ -255,6 +255,31 @@ LEFT = {
         test(ROUTE, "with pytest.raises(aiohttp.ClientConnectionError):", "    await fetch()"),
         "no ClientConnectionError natively",
     ),
+    "refusal that the app makes its own error of": (
+        test(ROUTE, "with pytest.raises(api.ApiConnectionError):", "    await fetch()"),
+        "no ClientConnectionError natively",
+    ),
+    "refusal beside a callback": (
+        "async def answer(url, **kwargs):\n    return CallbackResult(status=200)\n\n\n"
+        + test(
+            "m.get(U, status=408, callback=answer)",
+            "with pytest.raises(ConnectionError):",
+            "    await fetch()",
+        ),
+        "no ClientConnectionError natively",
+    ),
+    "all headers of a response": (
+        test(ROUTE, "response = await fetch()", 'assert response.headers == {"A": "b"}'),
+        "more headers than were registered",
+    ),
+    "all headers of a response as a dict": (
+        test(ROUTE, "response = await fetch()", 'assert {"A": "b"} != dict(response.headers)'),
+        "more headers than were registered",
+    ),
+    "all headers of a response in a unittest": (
+        test(ROUTE, "response = await fetch()", "self.assertEqual(response.headers, HEADERS)"),
+        "more headers than were registered",
+    ),
     "helper called with something else": (
         "def add(m):\n    m.get(U)\n\n\n" + test("add(m)") + "\n\nadd(responses)\n",
         "called with something else",

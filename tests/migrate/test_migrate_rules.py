@@ -231,3 +231,26 @@ def test_a_file_without_imports_gets_them_behind_its_docstring(future):
     assert [] == notes
     assert text.startswith(f'"""Doc."""\n{future}import asyncio\nfrom aiostub import Stub\n')
     compile(text, "x", "exec")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("m.get(U, status=503)", "with pytest.raises(ConnectionError):", "    await fetch()"),
+        (
+            "m.get(U, callback=answer)",
+            "with pytest.raises(ApiConnectionError):",
+            "    await fetch()",
+        ),
+        (ROUTE, 'assert response.headers["A"] == "b"'),
+        (ROUTE, 'assert "A" in response.headers'),
+        (ROUTE, "assert response.headers is not None and response.headers.keys() == SOME"),
+        (ROUTE, "self.assertEqual(response.status, 200)"),
+    ],
+)
+def test_what_looks_like_something_to_leave(lines):
+    """An error that a status explains, and single headers, are the same natively."""
+    answer = "async def answer(url, **kwargs):\n    return CallbackResult(status=500)\n\n\n"
+    text, notes = translated(f"{HEAD}{answer}{test(*lines)}")
+    assert [note for note in notes if "another way" not in note] == []
+    assert "Stub(strict=False)" in text

@@ -10,6 +10,7 @@ Nothing here is loaded by the rest of the package, nor loads it. The way of one 
     _roles      which expressions are the mock, its requests, a call, its arguments
     _units      the smallest pieces that are rewritten whole or not at all
     _urls, _routes, _callbacks, _log, _switch    the rules: one construct there, one here
+    _expected   what a test expects that it does not meet natively
     _imports    the names that a rewritten file needs, and needs no more
     _translate  rules applied, units that hold together decided together, files rewritten
 """

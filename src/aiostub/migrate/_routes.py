@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import libcst as cst
 
@@ -116,7 +116,6 @@ class Route:
     pattern: bool = False
     redirects: bool = False
     same_redirect: bool = True
-    callbacks: list[cst.BaseExpression] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -192,7 +191,7 @@ def read_route(
 def _know(given: Given, route: Route, verb: str | cst.BaseExpression) -> None:
     url = given.call.args[given.at["url"]].value
     route.pattern = is_pattern(given.values, given.module, url)
-    route.statuses = tuple(_status_text(value.node) for value in given.all("status"))
+    route.statuses = tuple(status_text(value.node) for value in given.all("status"))
     headers = _header_names(given)
     hidden = "status" in given.at and not all(map(str.isdecimal, route.statuses or ("?",)))
     may_redirect = any(status in _REDIRECTS for status in route.statuses) or (
@@ -204,7 +203,8 @@ def _know(given: Given, route: Route, verb: str | cst.BaseExpression) -> None:
     route.same_redirect = verb == "get" or (verb == "post" and always_get)
 
 
-def _status_text(node: cst.BaseExpression) -> str:
+def status_text(node: cst.BaseExpression) -> str:
+    """Return the digits of a status, or the name that stands for it."""
     if isinstance(node, cst.Integer):
         return node.value
     return _HTTP_STATUS.get(dotted(node).rpartition(".")[2], dotted(node))
@@ -234,6 +234,7 @@ def _action(
         if exception is not None or timeout is not None:
             raise RefusalError(callback, "callback= with exception= runs both there")
         handler(callback)
+        route.statuses = ()  # the callback says its own
         return _keep_one(given.at["callback"], "handle")
     if timeout is not None:
         return _timeout(given, route, timeout)
@@ -431,7 +432,7 @@ def _check_status(given: Given) -> None:
     node = given.get("status")
     has_body = given.get("body") is not None or given.get("payload") is not None
     for value in given.all("status"):
-        text = _status_text(value.node)
+        text = status_text(value.node)
         if text.isdecimal() and not 200 <= int(text) <= 599:
             raise RefusalError(
                 node or given.call, f"no server answers {text}: native replies are 200 to 599"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import libcst as cst
 
 from aiostub.migrate._callbacks import Callbacks
+from aiostub.migrate._expected import check_expected, refusal_raised
 from aiostub.migrate._imports import has, import_edits, taken
 from aiostub.migrate._log import ASSERTIONS, Log
 from aiostub.migrate._module import (
@@ -29,11 +30,7 @@ from aiostub.migrate._units import Edit, Groups, Note, Unit, unit_node
 from aiostub.migrate._values import Values
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
-_CONNECTION_ERRORS = frozenset(
-    {"ClientConnectionError", "ClientError", "Exception", "BaseException"}
-)
 _SETUPS = frozenset({"setup", "asyncsetup", "setupclass", "setup_method", "setup_class"})
-_RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
 
 
 class Result(NamedTuple):
@@ -377,11 +374,7 @@ class _Translation:
         if names:
             unit.refuse(unit.node, f"the name {names[0]} is taken in the file")
         self._check_fixture(unit)
-        expected = _expected_refusal(unit, [one for one in group if not one.is_test or one is unit])
-        if expected is not None:
-            unit.refuse(
-                expected, "a request that no route answers is no ClientConnectionError natively"
-            )
+        check_expected(unit, [one for one in group if not one.is_test or one is unit])
 
     def _check_bystanders(self, unit: Unit, group: list[Unit]) -> None:
         """Check that no test meets an unmatched request of a mock that it does not mention."""
@@ -394,7 +387,7 @@ class _Translation:
             mine = function.module.class_of(function.node)
             homes = () if mine is None else self.project.bases(function.module, mine)
             inside = owner is None or any(cls is owner for _, cls in homes)
-            found = _raises(function.node) if near and inside else None
+            found = refusal_raised(function.node) if near and inside else None
             if found is not None:
                 line = function.module.line(found)
                 reason = f"{function.name} (line {line}) expects an error of a request unanswered"
@@ -507,17 +500,6 @@ def _is_shared(roles: Roles, unit: Unit) -> bool:
     return automatic or function.name.lower() in _SETUPS
 
 
-def _raises(function: cst.FunctionDef) -> cst.CSTNode | None:
-    """Return where a test expects one of the errors that an unmatched request is there."""
-    for node in walk(function):
-        if isinstance(node, cst.Call) and dotted(node.func).rpartition(".")[2] in _RAISES:
-            for argument in node.args:
-                names = {dotted(one).rpartition(".")[2] for one in walk(argument.value)}
-                if names & {"ClientConnectionError", "ClientError"}:
-                    return node
-    return None
-
-
 def _check_group(group: list[Unit]) -> None:
     routes = [(unit, route) for unit in group for route in unit.routes]
     switches = [switch for unit in group for switch in unit.switches]
@@ -537,30 +519,6 @@ def _check_group(group: list[Unit]) -> None:
     endless = all(route.endless for _, route in routes)
     for switch in switches:
         switch.unmatched = "unmatched" if switch.passes_unmatched and endless else ""
-
-
-def _expected_refusal(unit: Unit, shared: Iterable[Unit]) -> cst.CSTNode | None:
-    """Return where a test expects the error of a request that no route answers."""
-    routes = [route for one in shared for route in one.routes]
-    if not routes or any(route.fails for route in routes):
-        return None
-    has_status = any(
-        status[:1] in "45" or not status.isdecimal()
-        for route in routes
-        for status in route.statuses
-    )
-    for node in walk(unit.node):
-        text = text_of(node)
-        if text is not None and "Connection refused" in text:
-            return node
-        if not isinstance(node, cst.Call) or dotted(node.func).rpartition(".")[2] not in _RAISES:
-            continue
-        for argument in node.args:
-            names = {dotted(one).rpartition(".")[2] for one in walk(argument.value)}
-            expected = names & _CONNECTION_ERRORS
-            if "ClientConnectionError" in expected or (expected and not has_status):
-                return node
-    return None
 
 
 class _Applying(cst.CSTTransformer):
