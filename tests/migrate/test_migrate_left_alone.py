@@ -255,6 +255,14 @@ LEFT = {
         test(ROUTE, "with pytest.raises(aiohttp.ClientConnectionError):", "    await fetch()"),
         "no ClientConnectionError natively",
     ),
+    "message of a refusal, without a route": (
+        test(
+            "with pytest.raises(aiohttp.ClientError) as caught:",
+            "    await fetch()",
+            'assert str(caught.value) == f"Connection refused: GET {U}"',
+        ),
+        "has another message",
+    ),
     "refusal that the app makes its own error of": (
         test(ROUTE, "with pytest.raises(api.ApiConnectionError):", "    await fetch()"),
         "no ClientConnectionError natively",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from aiostub.migrate._module import dotted, text_of, walk
+from aiostub.migrate._module import dotted, walk
 from aiostub.migrate._routes import Route, status_text
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _REFUSALS = frozenset({"ClientConnectionError", "ClientError"})
 _RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
+_TEXTS = (cst.SimpleString, cst.FormattedStringText)
 _EQUAL = frozenset({"assertEqual", "assertNotEqual", "assertDictEqual"})
 
 
@@ -25,9 +26,9 @@ def check_expected(unit: Unit, shared: list[Unit]) -> None:
         unit: the one.
         shared: it, and what it shares its mock with, other tests excepted.
     """
-    refusal = _refusal_expected(unit, shared)
-    if refusal is not None:
-        unit.refuse(refusal, "a request that no route answers is no ClientConnectionError natively")
+    routes = [route for one in shared for route in one.routes]
+    if not any(route.fails for route in routes):
+        _check_refusal(unit, routes, shared)
     headers = _headers_compared(unit.node)
     if headers is not None:
         unit.refuse(headers, "natively a response has more headers than were registered")
@@ -39,20 +40,20 @@ def refusal_raised(function: cst.FunctionDef) -> cst.CSTNode | None:
     return next((node for node, names in raised if names), None)
 
 
-def _refusal_expected(unit: Unit, shared: list[Unit]) -> cst.CSTNode | None:
-    """Return where a test expects the error of a request that no route answers."""
-    routes = [route for one in shared for route in one.routes]
-    if not routes or any(route.fails for route in routes):
-        return None
+def _check_refusal(unit: Unit, routes: list[Route], shared: list[Unit]) -> None:
+    """Refuse a unit that expects the error of a request that no route answers."""
     for node in walk(unit.node):
-        text = text_of(node)
-        if text is not None and "Connection refused" in text:
-            return node
+        if isinstance(node, _TEXTS) and "Connection refused" in node.value:
+            unit.refuse(node, "natively a request that no route answers has another message")
+            return
+    if not routes:
+        return  # all that it asks for gets a route that fails
     explained = any(_is_error(status) for status in _statuses(routes, shared))
     for node, names in _raised(unit.node):
         if "ClientConnectionError" in names or (any(map(_may_refuse, names)) and not explained):
-            return node
-    return None
+            reason = "a request that no route answers is no ClientConnectionError natively"
+            unit.refuse(node, reason)
+            return
 
 
 def _may_refuse(name: str) -> bool:
