@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -95,3 +96,65 @@ def test_the_import_compiles_only_what_each_request_needs():
         >= ours
         > set()
     )
+
+
+IN_PARTS = """
+import asyncio, sys
+import aiohttp, aiostub
+from aiostub import _watch  # as in a run of pytest
+
+first = aiohttp
+URL = "https://api.example.com/users/7"
+SOCKET = "wss://feed.example.com/"
+
+async def use():
+    import aiohttp
+    with aiostub.Stub() as stub, aiostub.Stub() as inner:
+        stub.get(URL).fail(aiostub.faults.reset()).then.reply(200)
+        inner.get(URL).handle(lambda request: aiostub.Reply(204))
+        stub.ws(SOCKET).script(aiostub.script.send("hello")).optional()
+        async with aiohttp.ClientSession() as session:
+            print((await session.get(URL)).status)
+            try:
+                await session.get(URL)
+            except aiohttp.ClientOSError:
+                print((await session.get(URL)).status)
+            if aiohttp is first:  # the C code of another one would know the first one's types
+                async with session.ws_connect(SOCKET) as ws:
+                    await ws.receive_str()
+    try:
+        stub.get("/users").reply(99)
+    except aiostub.RouteError:
+        print("refused")
+
+def forget(before):
+    for name in sys.modules.keys() - before:
+        del sys.modules[name]
+"""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        """
+        before = set(sys.modules)
+        asyncio.run(use())
+        forget(before)  # as mock.patch.dict(sys.modules) does
+        from aiostub._stub import Stub
+        assert Stub is aiostub.Stub
+        asyncio.run(use())
+        """,
+        """
+        before = {name for name in sys.modules if not name.startswith("aiohttp")}
+        for _ in range(2):
+            asyncio.run(use())
+            forget(before)  # as a run of pytest in this process does
+        """,
+    ],
+    ids=["the package", "aiohttp as well"],
+)
+def test_what_is_dropped_meanwhile_is_no_second_copy_of_a_part(rest):
+    """Whatever was loaded for the first time, all of it goes on with one and the same aiohttp."""
+    command = [sys.executable, "-c", f"{IN_PARTS}{dedent(rest)}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.stdout.split(), done.stderr) == (["204", "200", "refused"] * 2, "")

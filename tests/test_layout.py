@@ -41,6 +41,7 @@ ORDER = (
         *("_routing", "route", "websocket", "mount", "index", "router", "test_servers", "registry")
     ),
     *folder("_wire", "memory", "server_side", "far_end", "play"),
+    "_kept",
     "_watch",
     *folder("_exchange", "client_call", "apps", "exchange", "client", "socket"),
     *folder("_sockets", "end", "site"),

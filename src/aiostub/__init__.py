@@ -92,8 +92,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    value = globals()[name] = getattr(import_module(f"aiostub.{_HOMES[name]}"), name)
-    return value
+    # It is not kept here: see _kept.py for those who load the package a second time.
+    return getattr(import_module(f"aiostub.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

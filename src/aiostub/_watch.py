@@ -9,6 +9,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aiostub import _kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
         def connector_closed(self, connector: BaseConnector) -> None:
             """Learn that a connector is closed while a stub is started."""
 
+
+_kept.install()  # here, because a test runner has this module loaded before the tests begin
 
 current: Watch | None = None
 awaited: Callable[[], None] | None = None
