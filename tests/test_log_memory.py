@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tracemalloc
 import weakref
@@ -130,6 +131,23 @@ async def test_a_long_body_that_was_read_is_held_once():
     assert [True, True, False] == [LONG is body for body in bodies]
 
 
+async def test_long_bodies_that_are_read_at_once_are_held_once():
+    """Several come to their end in one turn of the loop, before any of them has been read."""
+
+    async def read():
+        await (await session.get(URL)).read()
+
+    with Stub() as stub:
+        stub.get(URL).reply(body=LONG).always()
+        async with aiohttp.ClientSession() as session:
+            await asyncio.gather(*[read() for _ in range(10)])
+            await read()
+            await asyncio.sleep(0)
+    bodies = [await call.response.read() for call in stub.calls]
+    assert [LONG] * 11 == bodies
+    assert 10 == sum(LONG is body for body in bodies)
+
+
 async def test_the_last_body_goes_with_the_log():
     """Nothing else has kept it."""
     with Stub() as stub:
@@ -137,6 +155,7 @@ async def test_the_last_body_goes_with_the_log():
         async with aiohttp.ClientSession() as session:
             response = await session.get(URL)
             await response.read()
+            await asyncio.sleep(0)
         alive = weakref.ref(response)
         del response
         stub.calls.clear()

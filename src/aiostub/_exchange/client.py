@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
     from aiostub._answers.failure import Failure
+    from aiostub._answers.reply import Reply
     from aiostub._wire.far_end import FarEnd
 
 _logger = logging.getLogger("aiostub")
@@ -363,13 +364,18 @@ class ClientExchange(Exchange):
         if not call.request._sent:
             self._take_as_sent()
         self._close_call(error)
-        action, log = self.action, self._log_of
-        if isinstance(action, Send) and action.reply.is_long and log is not None:
-            log.hold_once(call._response, action.reply.body)
+        action = self.action
+        if isinstance(action, Send) and action.reply.is_long:
+            self._hold_once(action.reply)
         if self.far_end is not None:
             self.far_end.finish(self)
             if not self.followed:  # the client gave up before it had its connection
                 self.far_end.abort()
+
+    def _hold_once(self, reply: Reply) -> None:
+        """Let the log hold a long body once, behind the turn in which the client reads it."""
+        if self._log_of is not None and not self.loop.is_closed():
+            self.loop.call_soon(self._log_of.hold_once, self.call._response, reply.body)
 
     def response(self) -> ClientResponse | None:
         """Return aiohttp's response, whether its head is there or not."""
