@@ -81,7 +81,7 @@ def collect():
     for thing in gc.get_objects():
         if issubclass(type(thing), aiohttp.ClientSession) and not thing.closed:
             thing.detach()
-        if issubclass(type(thing), Connection) and not thing.closed:
+        if issubclass(type(thing), Connection):
             thing.close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
