@@ -136,12 +136,20 @@ def test_a_script(pytester):
     result.stdout.fnmatch_lines(["aiostub.compat.aioresponses *'-x', 'y'*"])
 
 
-@pytest.mark.parametrize("words", [(), ("-m",), ("--help",)], ids=str)
+@pytest.mark.parametrize("words", [(), ("-m",), ("-x",)], ids=str)
 def test_usage(pytester, words):
     """Without a program it says how it is used."""
     result = pytester.run(sys.executable, "-m", "aiostub.compat", *words)
     assert result.ret == 1
     result.stderr.fnmatch_lines(["usage: python -m aiostub.compat *"])
+
+
+@pytest.mark.parametrize("word", ["-h", "--help"])
+def test_help(pytester, word):
+    """Who asks for it has made no mistake."""
+    result = pytester.run(sys.executable, "-m", "aiostub.compat", word)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["usage: python -m aiostub.compat *"])
 
 
 @pytest.mark.parametrize(

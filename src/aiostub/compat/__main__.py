@@ -20,6 +20,9 @@ _USAGE = "usage: python -m aiostub.compat (-m MODULE | SCRIPT.py | MODULE) [ARGU
 
 def main(arguments: list[str]) -> None:
     """Run what the arguments name: ``-m module``, a file, or a module without ``-m``."""
+    if arguments[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(f"{_USAGE}\n")
+        return
     program, *rest = arguments or [""]
     if program == "-m" and rest:
         program, *rest = rest
