@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from aiohttp import WSMsgType
 
+from aiostub._answers.reply import is_delay
 from aiostub._value import Value
 from aiostub.exceptions import RouteError
 from aiostub.faults import Fault
@@ -129,16 +130,10 @@ def wait(seconds: float) -> Wait:
     Raises:
         RouteError: *seconds* is no such number.
     """
-    if not _is_time(seconds):
+    if not is_delay(seconds):
         message = f"wait: expected seconds from 0, got {seconds!r}"
         raise RouteError(message)
     return Wait(float(seconds))
-
-
-def _is_time(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return 0 <= value < float("inf")
 
 
 def close(code: int = _NORMAL, reason: str = "") -> Close:

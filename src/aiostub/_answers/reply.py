@@ -52,6 +52,7 @@ __all__ = [
     "Reply",
     "Stream",
     "check_delay",
+    "is_delay",
     "sliced",
     "sse",
 ]
@@ -84,9 +85,16 @@ def _shorten(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
+def is_delay(value: object) -> bool:
+    """Tell whether a value is a number of seconds, finite and 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 <= value < math.inf
+
+
 def check_delay(delay: object) -> None:
-    """Raise ``RouteError`` for a delay that is not a number of seconds, finite and 0 or more."""
-    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay < math.inf:
+    """Raise ``RouteError`` for a delay that is none."""
+    if not is_delay(delay):
         _refuse("delay", f"must be a finite number of seconds, 0 or more, got {delay!r}")
 
 

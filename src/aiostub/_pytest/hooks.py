@@ -120,7 +120,7 @@ class Hooks:
             self._shorten(finding)
             raise
         run.failed = error is not None
-        errors[:] = [self._pointed(item, each) for each in errors]
+        self._point_collected(item)
         if error is None:
             run.passed()
 
@@ -183,6 +183,11 @@ class Hooks:
         self._shorten(raised.value)
         return raised
 
+    def _point_collected(self, item: pytest.Item) -> None:
+        """Let the same be so for what pytest has kept of a unittest test."""
+        errors = _unittest_errors(item)
+        errors[:] = [self._pointed(item, each) for each in errors]
+
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
@@ -192,8 +197,7 @@ class Hooks:
             self._begin(item)
             if call.excinfo is not None:
                 call.excinfo = self._pointed(item, call.excinfo)
-            errors = _unittest_errors(item)
-            errors[:] = [self._pointed(item, each) for each in errors]
+            self._point_collected(item)
         report = yield
         run = item.stash.get(_run_key, None)
         if run is not None and report.failed and (report.when != "teardown" or not run.explained):

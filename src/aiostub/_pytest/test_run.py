@@ -6,18 +6,14 @@ Nothing in here knows pytest.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from pathlib import Path
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
-
-import aiohttp
 
 from aiostub import _explain, _watch
 from aiostub._boundary import interception
@@ -41,9 +37,6 @@ __all__ = ["Run", "Section", "is_met_by_user", "point_at_user"]
 
 Section = tuple[str, str]
 
-_LIBRARIES = tuple(
-    f"{folder}{os.sep}" for folder in (Path(__file__).parent.parent, Path(aiohttp.__file__).parent)
-)
 _SHOWN = 5
 
 # The run whose test has begun a task, so that no fixture can be held to it.
@@ -241,7 +234,7 @@ def point_at_user(error: BaseException | None) -> None:
 def _cut_behind_user(traceback: TracebackType | None) -> None:
     last = None
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_LIBRARIES):
+        if owner_of(traceback.tb_frame.f_code.co_filename) != "client":
             last = traceback
         traceback = traceback.tb_next
     if last is not None:
