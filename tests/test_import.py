@@ -107,9 +107,10 @@ first = aiohttp
 URL = "https://api.example.com/users/7"
 SOCKET = "wss://feed.example.com/"
 
-async def use():
+async def use(kept=None):
     import aiohttp
-    with aiostub.Stub() as stub, aiostub.Stub() as inner:
+    Stub = kept or aiostub.Stub
+    with Stub() as stub, Stub() as inner:
         stub.get(URL).fail(aiostub.faults.reset()).then.reply(200)
         inner.get(URL).handle(lambda request: aiostub.Reply(204))
         stub.ws(SOCKET).script(aiostub.script.send("hello")).optional()
@@ -121,7 +122,7 @@ async def use():
                 print((await session.get(URL)).status)
             if aiohttp is first:  # the C code of another one would know the first one's types
                 async with session.ws_connect(SOCKET) as ws:
-                    await ws.receive_str()
+                    await ws.receive_str(timeout=2)
     try:
         stub.get("/users").reply(99)
     except aiostub.RouteError:
@@ -145,13 +146,20 @@ def forget(before):
         asyncio.run(use())
         """,
         """
+        before = set(sys.modules)
+        kept = aiostub.Stub
+        asyncio.run(use(kept))
+        forget(before)
+        asyncio.run(use(kept))
+        """,
+        """
         before = {name for name in sys.modules if not name.startswith("aiohttp")}
         for _ in range(2):
             asyncio.run(use())
             forget(before)  # as a run of pytest in this process does
         """,
     ],
-    ids=["the package", "aiohttp as well"],
+    ids=["the package", "all but a class", "aiohttp as well"],
 )
 def test_what_is_dropped_meanwhile_is_no_second_copy_of_a_part(rest):
     """Whatever was loaded for the first time, all of it goes on with one and the same aiohttp."""
